@@ -1,0 +1,1 @@
+//! Policy and parser of the filter.
