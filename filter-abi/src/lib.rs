@@ -1,1 +1,28 @@
+//! What the kernel program and user space must agree on: keys, values, reasons, map names.
+//!
+//! Plain data without code that runs; the layout is asserted at compile time. Any change of a
+//! layout, a name or the order of reasons raises [`ABI_VERSION`], which is part of the pin path,
+//! so that a map of another version is never opened by mistake.
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod map;
+mod reason;
+
+pub use map::{
+    AllowKey, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target, TargetKey,
+    V4, V6, names,
+};
+pub use reason::{Action, Reason};
+
+/// Version of everything in this crate.
+pub const ABI_VERSION: u32 = 1;
+
+/// Counters are two runs of one per reason: verdicts carried out, then what observe mode let pass.
+pub const COUNTERS: u32 = 2 * Reason::COUNT;
+
+/// Most tags in front of the network header that are looked through.
+pub const VLAN_TAGS_MAX: usize = 2;
+
+/// Most IPv6 extension headers that are looked through.
+pub const EXTENSION_HEADERS_MAX: usize = 6;

@@ -1,1 +1,22 @@
-//! Policy and parser of the filter.
+//! What happens to a packet: parse it, then decide. Pure; it runs on any laptop.
+//!
+//! [`decide`] is the product's promise on one screen. It reads the packet through a [`Window`] and
+//! asks a [`Policy`] for what is configured and granted; the kernel program and the tests bring
+//! one of each. It never allocates, never loops without a bound, and has no way to answer "pass"
+//! for a protected address except by the rows of the verdict table that say so.
+#![cfg_attr(not(any(test, feature = "fixtures")), no_std)]
+#![forbid(unsafe_code)]
+
+mod decide;
+mod ethernet;
+mod flow;
+mod ipv4;
+mod ipv6;
+mod policy;
+mod window;
+
+
+pub use decide::{Decision, decide};
+pub use flow::{Address, Flow, Payload};
+pub use policy::{GrantCell, Policy, Tables};
+pub use window::{REACH, Slice, Window};

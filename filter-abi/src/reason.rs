@@ -1,0 +1,137 @@
+//! The named cause of a verdict. Every packet gets exactly one.
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Pass,
+    Drop,
+}
+
+/// Why. The number is the index of the counter.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// ARP, layer-2 control, neighbour discovery.
+    Control = 0,
+    /// An EtherType that is not looked into, or too many tags.
+    EtherType = 1,
+    /// A header that is short, of the wrong version, or contradicts the frame.
+    Malformed = 2,
+    /// The source is inside a deny prefix.
+    Denied = 3,
+    /// The packet names its own way; its last destination is not the one it shows.
+    SourceRouted = 4,
+    /// The destination is not ours to judge.
+    NotProtected = 5,
+    /// Extension headers that are too many or cannot be walked.
+    TooDeep = 6,
+    /// A fragment that does not show its ports.
+    FragmentUnknown = 7,
+    /// A target that is open to everybody.
+    Public = 8,
+    /// The source is inside a permanent allow prefix of the service.
+    AlwaysAllowed = 9,
+    /// A live grant.
+    Granted = 10,
+    /// A grant past its deadline.
+    Expired = 11,
+    /// A grant that was silent for too long.
+    Idle = 12,
+    /// Lockdown is on.
+    Lockdown = 13,
+    /// No grant.
+    NoGrant = 14,
+    /// No service on this port of a protected address, and such ports pass.
+    OpenPort = 15,
+    /// No service on this port of a protected address.
+    NoService = 16,
+}
+
+impl Reason {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 17] = [
+        Self::Control,
+        Self::EtherType,
+        Self::Malformed,
+        Self::Denied,
+        Self::SourceRouted,
+        Self::NotProtected,
+        Self::TooDeep,
+        Self::FragmentUnknown,
+        Self::Public,
+        Self::AlwaysAllowed,
+        Self::Granted,
+        Self::Expired,
+        Self::Idle,
+        Self::Lockdown,
+        Self::NoGrant,
+        Self::OpenPort,
+        Self::NoService,
+    ];
+
+    /// How many there are.
+    pub const COUNT: u32 = 17;
+
+    /// What enforce mode does.
+    #[inline(always)]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Control
+            | Self::NotProtected
+            | Self::Public
+            | Self::AlwaysAllowed
+            | Self::Granted
+            | Self::OpenPort => Action::Pass,
+            Self::EtherType
+            | Self::Malformed
+            | Self::Denied
+            | Self::SourceRouted
+            | Self::TooDeep
+            | Self::FragmentUnknown
+            | Self::Expired
+            | Self::Idle
+            | Self::Lockdown
+            | Self::NoGrant
+            | Self::NoService => Action::Drop,
+        }
+    }
+
+    /// Whether observe mode lets it pass. What an operator closed on purpose stays closed: a deny
+    /// prefix and lockdown.
+    #[inline(always)]
+    pub const fn opened_by_observe(self) -> bool {
+        matches!(self.action(), Action::Drop) && !matches!(self, Self::Denied | Self::Lockdown)
+    }
+
+    /// The name used in counters, logs and the CLI.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Control => "Control",
+            Self::EtherType => "EtherType",
+            Self::Malformed => "Malformed",
+            Self::Denied => "Denied",
+            Self::SourceRouted => "SourceRouted",
+            Self::NotProtected => "NotProtected",
+            Self::TooDeep => "TooDeep",
+            Self::FragmentUnknown => "FragmentUnknown",
+            Self::Public => "Public",
+            Self::AlwaysAllowed => "AlwaysAllowed",
+            Self::Granted => "Granted",
+            Self::Expired => "Expired",
+            Self::Idle => "Idle",
+            Self::Lockdown => "Lockdown",
+            Self::NoGrant => "NoGrant",
+            Self::OpenPort => "OpenPort",
+            Self::NoService => "NoService",
+        }
+    }
+}
+
+const _: () = {
+    assert!(Reason::ALL.len() == Reason::COUNT as usize);
+    let mut at = 0;
+    while at < Reason::ALL.len() {
+        assert!(Reason::ALL[at] as usize == at);
+        at += 1;
+    }
+};

@@ -1,0 +1,55 @@
+//! The raw packet window: a bounded offset, a check against the end, then the read.
+
+use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_load_bytes, programs::XdpContext};
+use filter_core::{REACH, Window};
+
+/// The bytes between `data` and `data_end`. In a multi-buffer frame that is the linear part; what
+/// lies behind it cannot be read, and what cannot be read is not admitted.
+pub(crate) struct Frame<'a> {
+    context: &'a XdpContext,
+    data: usize,
+    end: usize,
+}
+
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    pub(crate) fn new(context: &'a XdpContext) -> Self {
+        Self { context, data: context.data(), end: context.data_end() }
+    }
+
+    /// The verifier learns nothing from the check of a single byte at a variable offset
+    /// (`find_good_pkt_pointers` in kernel/bpf/verifier.c), so the helper checks and copies it.
+    /// Only IPv4 options are read this way.
+    #[inline(always)]
+    fn byte(&self, at: usize) -> Option<u8> {
+        let mut byte = 0u8;
+        let into = (&raw mut byte).cast();
+        // SAFETY: the helper writes one byte, to a local that outlives the call, or fails.
+        let error = unsafe { bpf_xdp_load_bytes(self.context.as_ptr().cast(), at as u32, into, 1) };
+        (error == 0).then_some(byte)
+    }
+}
+
+impl Window for Frame<'_> {
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        if at > REACH {
+            return None;
+        }
+        if N == 1 {
+            return self.byte(at).map(|byte| [byte; N]);
+        }
+        let start = self.data + at;
+        if start + N > self.end {
+            return None;
+        }
+        // SAFETY: `start .. start + N` lies inside `data .. data_end` by the check right above,
+        // which the kernel's verifier proves again; a byte array has no alignment to keep.
+        Some(unsafe { *(start as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.end - self.data
+    }
+}
