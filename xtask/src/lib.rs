@@ -1,0 +1,13 @@
+//! The verbs of `cargo xtask`, one file each, and the network building blocks that the
+//! end-to-end tests share with the laboratory.
+
+pub mod build;
+pub mod clock;
+pub mod command;
+pub mod lab;
+pub mod lint;
+pub mod net;
+pub mod setup;
+pub mod test;
+pub mod tidy;
+pub mod traffic;

@@ -1,0 +1,36 @@
+//! `cargo xtask test`: every layer, from pure functions to a real browser. Stays with plain
+//! `cargo test`, so that a fresh machine needs no test runner of its own.
+
+use anyhow::Result;
+
+use crate::{
+    build, command,
+    setup::{self, Need},
+};
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only tests whose name contains one of these
+    filter: Vec<String>,
+    /// Only the end-to-end tests (namespaces, real servers, the browser)
+    #[arg(long)]
+    end_to_end: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    setup::need(&[Need::Kernel, Need::Lab, Need::Tests])?;
+    let binaries = build::binaries("dev", &["--bins", "--tests"])?;
+    let mut cargo = command::cargo();
+    cargo.arg("test");
+    if args.end_to_end {
+        cargo.args(["--package", "tests"]);
+    } else {
+        cargo.args(build::WORKSPACE);
+    }
+    cargo
+        .args(["--no-fail-fast", "--"])
+        .args(&args.filter)
+        .env("SEKISHO_BIN", &binaries.sekisho)
+        .env("SEKISHO_PORTAL_BIN", &binaries.portal);
+    command::run(&mut cargo)
+}
