@@ -20,8 +20,7 @@ use crate::{
     setup::{self, Need},
     traffic,
 };
-use layout::Layout;
-pub use layout::Topology;
+pub use layout::{ETH, INNER, Layout, OUTER, PORTAL_UID, Pair, Topology};
 pub use record::Lab;
 
 #[derive(clap::Args, Debug)]
@@ -118,8 +117,10 @@ fn up(topology: Topology) -> Result<Lab> {
     let binaries = build::binaries("dev", &["--bins"])?;
     down().context("an earlier laboratory is in the way")?;
     let start = clock::instant();
-    let layout = Layout::of(topology);
-    let made = network::create(&layout).and_then(|()| daemons::start(&layout, &binaries));
+    let layout = Layout::of(topology, layout::PREFIX);
+    let made = layout
+        .create()
+        .and_then(|()| daemons::start(&layout, &binaries));
     if made.is_err() {
         daemons::show_logs();
         // The reason it did not come up matters more than one why it did not go away.
@@ -136,7 +137,8 @@ fn up(topology: Topology) -> Result<Lab> {
 
 fn down() -> Result<()> {
     daemons::stop()?;
-    network::remove()?;
+    // The gateway has all the namespaces the other topology has, and one more.
+    Layout::of(Topology::Gateway, layout::PREFIX).remove()?;
     daemons::remove_files()?;
     record::remove()
 }

@@ -3,7 +3,9 @@
 
 pub mod build;
 pub mod clock;
+pub mod codes;
 pub mod command;
+pub mod curl;
 pub mod lab;
 pub mod lint;
 pub mod net;

@@ -2,10 +2,9 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::{PermissionsExt as _, chown},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -15,7 +14,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{
     config,
-    layout::{ETH, HOME, Layout, OUTER, PORTAL_UID, home},
+    layout::{self, HOME, Layout, PORTAL_UID, home},
     process::{self, Process, log_file},
     record::{Addresses, Bin, Interfaces, Lab, Namespaces, Portal, User},
 };
@@ -149,24 +148,7 @@ fn enrol(lab: &Lab) -> Result<()> {
 fn admin(lab: &Lab, arguments: &[&str], secret: &str) -> Result<()> {
     let mut words = lab.portal_admin.iter();
     let mut command = Command::new(words.next().context("portal_admin is empty")?);
-    command.args(words).args(arguments);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| command::shown(&command))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        writeln!(stdin, "{secret}")?;
-    }
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!(
-            "{}: {}",
-            command::shown(&command),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+    command::piped(command.args(words).args(arguments), &format!("{secret}\n"))?;
     Ok(())
 }
 
@@ -195,8 +177,8 @@ fn describe(layout: &Layout, users: Vec<User>) -> Lab {
             server_v6: layout.server_at.v6.to_string(),
         },
         interfaces: Interfaces {
-            client: ETH.to_owned(),
-            gate_outer: OUTER.to_owned(),
+            client: layout::ETH.to_owned(),
+            gate_outer: layout::OUTER.to_owned(),
             gate_inner: layout.gate_inner().to_owned(),
             server: layout.server_interface().to_owned(),
         },

@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Result;
+
+use super::network;
 use crate::net::Namespace;
 
 /// Everything the laboratory writes, but for `target/lab.json`, is below this folder. Not in
@@ -14,21 +17,15 @@ pub(super) const HOME: &str = "/var/lib/sekisho-lab";
 /// Port of the portal.
 pub(super) const PORTAL_PORT: u16 = 8443;
 /// The user the portal runs as. No entry in the list of users is needed.
-pub(super) const PORTAL_UID: u32 = 901;
+pub const PORTAL_UID: u32 = 901;
 /// Interfaces of the gate.
-pub(super) const OUTER: &str = "outer";
-pub(super) const INNER: &str = "inner";
+pub const OUTER: &str = "outer";
+pub const INNER: &str = "inner";
 /// The one interface of everybody else.
-pub(super) const ETH: &str = "eth0";
+pub const ETH: &str = "eth0";
 
-const CLIENT: &str = "sekisho-client";
-const NEIGHBOUR: &str = "sekisho-neighbour";
-const GATE: &str = "sekisho-gate";
-const SERVER: &str = "sekisho-server";
-const WIRE: &str = "sekisho-wire";
-
-/// Every namespace a laboratory of any topology may have made.
-pub(super) const ALL: [&str; 5] = [CLIENT, NEIGHBOUR, GATE, SERVER, WIRE];
+/// The laboratory's namespaces begin so; each test has a beginning of its own.
+pub(super) const PREFIX: &str = "sekisho";
 
 /// Where the filter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,9 +47,9 @@ impl fmt::Display for Topology {
 
 /// An IPv4 and an IPv6 address of one machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
-    pub(super) v4: Ipv4Addr,
-    pub(super) v6: Ipv6Addr,
+pub struct Pair {
+    pub v4: Ipv4Addr,
+    pub v6: Ipv6Addr,
 }
 
 impl Pair {
@@ -73,41 +70,43 @@ impl Pair {
         }
     }
 
-    pub(super) fn both(self) -> [IpAddr; 2] {
+    pub fn both(self) -> [IpAddr; 2] {
         [self.v4.into(), self.v6.into()]
     }
 }
 
-/// One laboratory.
+/// Who stands where: namespaces and addresses of one laboratory, or of one test.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) topology: Topology,
-    pub(super) client: Namespace,
-    pub(super) neighbour: Namespace,
-    pub(super) gate: Namespace,
-    pub(super) server: Namespace,
-    pub(super) wire: Namespace,
-    pub(super) client_at: Pair,
-    pub(super) neighbour_at: Pair,
-    pub(super) gate_at: Pair,
-    pub(super) gate_inner_at: Pair,
-    pub(super) server_at: Pair,
+pub struct Layout {
+    pub topology: Topology,
+    pub client: Namespace,
+    pub neighbour: Namespace,
+    pub gate: Namespace,
+    pub server: Namespace,
+    pub wire: Namespace,
+    pub client_at: Pair,
+    pub neighbour_at: Pair,
+    pub gate_at: Pair,
+    pub gate_inner_at: Pair,
+    pub server_at: Pair,
 }
 
 impl Layout {
-    pub(super) fn of(topology: Topology) -> Self {
+    /// The same machines at the same addresses, in namespaces whose names begin with `prefix`.
+    pub fn of(topology: Topology, prefix: &str) -> Self {
+        let named = |role: &str| Namespace::named(format!("{prefix}-{role}"));
         let gate_at = Pair::outside(1);
         let (server, server_at) = match topology {
-            Topology::Gateway => (SERVER, Pair::behind(10)),
-            Topology::Host => (GATE, gate_at),
+            Topology::Gateway => (named("server"), Pair::behind(10)),
+            Topology::Host => (named("gate"), gate_at),
         };
         Self {
             topology,
-            client: Namespace::named(CLIENT),
-            neighbour: Namespace::named(NEIGHBOUR),
-            gate: Namespace::named(GATE),
-            server: Namespace::named(server),
-            wire: Namespace::named(WIRE),
+            client: named("client"),
+            neighbour: named("neighbour"),
+            gate: named("gate"),
+            server,
+            wire: named("wire"),
             client_at: Pair::outside(10),
             neighbour_at: Pair::outside(11),
             gate_at,
@@ -132,7 +131,26 @@ impl Layout {
         }
     }
 
-    pub(super) fn portal_endpoints(&self) -> [SocketAddr; 2] {
+    /// Makes namespaces, cables and addresses.
+    pub fn create(&self) -> Result<()> {
+        network::create(self)
+    }
+
+    /// Removes the namespaces, with everything in them; none need be there.
+    pub fn remove(&self) -> Result<()> {
+        for namespace in [
+            &self.client,
+            &self.neighbour,
+            &self.gate,
+            &self.server,
+            &self.wire,
+        ] {
+            namespace.remove()?;
+        }
+        Ok(())
+    }
+
+    pub fn portal_endpoints(&self) -> [SocketAddr; 2] {
         self.gate_at
             .both()
             .map(|address| SocketAddr::new(address, PORTAL_PORT))

@@ -1,8 +1,8 @@
-//! Makes the laboratory's namespaces, cables and addresses, and removes them.
+//! Makes the namespaces, cables and addresses of a layout.
 
 use anyhow::Result;
 
-use super::layout::{ALL, ETH, INNER, Layout, OUTER, Pair, Topology};
+use super::layout::{ETH, INNER, Layout, OUTER, Pair, Topology};
 use crate::net::Namespace;
 
 pub(super) fn create(layout: &Layout) -> Result<()> {
@@ -67,12 +67,4 @@ fn addresses(namespace: &Namespace, interface: &str, at: Pair) -> Result<()> {
         format!("address add {}/24 dev {interface}", at.v4).as_str(),
         format!("address add {}/64 dev {interface} nodad", at.v6).as_str(),
     ])
-}
-
-/// Removes every namespace of every topology; none need be there.
-pub(super) fn remove() -> Result<()> {
-    for name in ALL {
-        Namespace::named(name).remove()?;
-    }
-    Ok(())
 }

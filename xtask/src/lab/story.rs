@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{config, person::Person, picture, record::Lab};
-use crate::{clock, net::Namespace};
+use crate::{clock, curl::Page, net::Namespace};
 
 /// How long a connection attempt waits before the door counts as shut.
 const SHUT: Duration = Duration::from_millis(1000);
@@ -132,7 +132,7 @@ fn shut(stage: &mut Stage<'_>) -> Result<String> {
     ))
 }
 
-fn refused(reply: &super::person::Reply) -> Result<String> {
+fn refused(reply: &Page) -> Result<String> {
     ensure!(
         reply.status == 401,
         "the portal answered {}, expected 401",
@@ -142,13 +142,13 @@ fn refused(reply: &super::person::Reply) -> Result<String> {
 }
 
 fn wrong_code(stage: &mut Stage<'_>) -> Result<String> {
-    let reply = stage.alice.log_in(&stage.alice.wrong_code()?, &[])?;
+    let reply = stage.alice.log_in(&stage.alice.phone.wrong()?, &[])?;
     refused(&reply)
 }
 
 /// The first use opens nothing, so that all is still shut when the code is tried again.
 fn replayed_code(stage: &mut Stage<'_>) -> Result<String> {
-    let code = stage.alice.fresh_code()?;
+    let code = stage.alice.phone.fresh()?;
     let reply = stage.alice.log_in(&code, &[("services", "none")])?;
     ensure!(
         reply.status == 303,
@@ -156,12 +156,12 @@ fn replayed_code(stage: &mut Stage<'_>) -> Result<String> {
         reply.status
     );
     stage.must_be_shut(&stage.client, stage.at(0, config::WEB)?)?;
-    let reply = stage.alice.log_in(&stage.alice.used_code()?, &[])?;
+    let reply = stage.alice.log_in(&stage.alice.phone.last()?, &[])?;
     refused(&reply)
 }
 
 fn wrong_password(stage: &mut Stage<'_>) -> Result<String> {
-    let code = stage.alice.fresh_code()?;
+    let code = stage.alice.phone.fresh()?;
     let reply = stage.alice.log_in_with("not the password", &code, &[])?;
     let refused = refused(&reply)?;
     stage.must_be_shut(&stage.client, stage.at(0, config::WEB)?)?;
@@ -169,7 +169,7 @@ fn wrong_password(stage: &mut Stage<'_>) -> Result<String> {
 }
 
 fn opened(stage: &mut Stage<'_>) -> Result<String> {
-    let code = stage.alice.fresh_code()?;
+    let code = stage.alice.phone.fresh()?;
     let reply = stage.alice.log_in(&code, &[])?;
     ensure!(
         reply.status == 303,
@@ -186,7 +186,7 @@ fn opened(stage: &mut Stage<'_>) -> Result<String> {
         stage.lab.client(),
         &stage.lab.portal.url_v6,
     )?;
-    let code = bob.fresh_code()?;
+    let code = bob.phone.fresh()?;
     let second = bob.log_in(&code, &[])?;
     ensure!(
         second.status == 303,
@@ -197,11 +197,11 @@ fn opened(stage: &mut Stage<'_>) -> Result<String> {
     Ok(format!(
         "IPv4: {} logged in within {}; first connection {} after the reply (handshake {})\n\
          IPv6: {} logged in within {}, ssh is open",
-        stage.alice.name(),
+        stage.alice.name,
         milliseconds(reply.took),
         milliseconds(since),
         milliseconds(connected),
-        bob.name(),
+        bob.name,
         milliseconds(second.took),
     ))
 }
