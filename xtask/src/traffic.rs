@@ -38,11 +38,7 @@ pub fn serve_echo(udp: &[u16], tcp: &[u16]) -> Result<()> {
     }
     for &port in tcp {
         let listener = TcpListener::bind((any, port)).with_context(|| format!("tcp/{port}"))?;
-        threads.push(thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                thread::spawn(move || echo_bytes(stream));
-            }
-        }));
+        threads.push(thread::spawn(move || echo_streams(&listener)));
     }
     println!("echo is listening");
     for thread in threads {
@@ -52,7 +48,8 @@ pub fn serve_echo(udp: &[u16], tcp: &[u16]) -> Result<()> {
     Ok(())
 }
 
-fn echo_datagrams(socket: &UdpSocket) {
+/// Answers every datagram on a socket, for ever.
+pub fn echo_datagrams(socket: &UdpSocket) {
     let mut buffer = [0; 65536];
     loop {
         if let Ok((length, peer)) = socket.recv_from(&mut buffer)
@@ -61,6 +58,13 @@ fn echo_datagrams(socket: &UdpSocket) {
             // A peer that is gone is no reason to stop answering the others.
             drop(socket.send_to(data, peer));
         }
+    }
+}
+
+/// Answers every byte of every connection, for ever.
+pub fn echo_streams(listener: &TcpListener) {
+    for stream in listener.incoming().flatten() {
+        thread::spawn(move || echo_bytes(stream));
     }
 }
 

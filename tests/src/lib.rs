@@ -1,0 +1,15 @@
+//! What the end-to-end tests share: networks of their own, the two daemons as child processes,
+//! raw packets, and the programs that play the outside world. Everything a test makes is gone
+//! when its values are dropped.
+
+pub mod agent;
+pub mod lane;
+pub mod packet;
+pub mod portal;
+pub mod rig;
+pub mod tools;
+pub mod wire;
+
+pub use agent::Agent;
+pub use portal::Portal;
+pub use rig::Rig;
