@@ -6,12 +6,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod map;
 mod reason;
 
+pub use bytes::Bytes;
 pub use map::{
     AllowKey, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target, TargetKey,
-    V4, V6, names,
+    TrieKey, V4, V6, names,
 };
 pub use reason::{Action, Reason};
 

@@ -41,6 +41,15 @@ pub type V4 = [u8; 4];
 /// An IPv6 address, network byte order.
 pub type V6 = [u8; 16];
 
+/// Key of a trie as the kernel reads it: how many leading bits of `data` count, then the data
+/// (`struct bpf_lpm_trie_key_u8` in include/uapi/linux/bpf.h).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrieKey<K> {
+    pub bits: u32,
+    pub data: K,
+}
+
 /// One of the two entries of `SETTINGS`. `ACTIVE` says which one is in force; the other one is
 /// written in full before `ACTIVE` flips, so no packet sees half of two settings.
 #[repr(C)]

@@ -72,9 +72,10 @@ pub(crate) fn upper(
 
 /// Walks the options. None: one that cannot be an option, or too many.
 #[inline(always)]
-fn source_routed(window: &impl Window, at: usize, header_length: usize) -> Option<bool> {
+fn source_routed<W: Window>(window: &W, at: usize, header_length: usize) -> Option<bool> {
     let mut option = HEADER;
     for _ in 0..OPTIONS_MAX {
+        option = W::forget(option);
         if option >= header_length {
             return Some(false);
         }

@@ -29,13 +29,14 @@ pub(crate) fn parse(window: &impl Window, at: usize) -> Option<Flow<V6>> {
 /// Every extension header has its successor in byte 0 and, but for the fragment header, its
 /// length in byte 1. An unknown number is an upper protocol, never an extension (RFC 7045).
 #[inline(always)]
-fn walk(window: &impl Window, start: usize, end: usize, first: u8, hop_limit: u8) -> Payload {
+fn walk<W: Window>(window: &W, start: usize, end: usize, first: u8, hop_limit: u8) -> Payload {
     let mut at = start;
     let mut next = first;
     let mut first_of_many = false;
     for _ in 0..=EXTENSION_HEADERS_MAX {
+        at = W::forget(at);
         if !matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
-            return last(window, at, end, next, hop_limit, first_of_many);
+            return last(window, W::forget(at), end, next, hop_limit, first_of_many);
         }
         let Some([successor, length, b2, b3]) = window.read::<4>(at) else {
             return Payload::TooDeep;

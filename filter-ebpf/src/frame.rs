@@ -52,4 +52,19 @@ impl Window for Frame<'_> {
     fn length(&self) -> usize {
         self.end - self.data
     }
+
+    /// Written as two halves and read as a whole: the verifier follows a stack slot only when it
+    /// is read as it was written (`check_stack_read_fixed_off` in kernel/bpf/verifier.c).
+    #[inline(always)]
+    fn forget(at: usize) -> usize {
+        let mut whole = core::mem::MaybeUninit::<u64>::uninit();
+        let low = whole.as_mut_ptr().cast::<u32>();
+        // SAFETY: both writes stay inside `whole`, which is aligned for either width, and together
+        // they initialise all of it before the read.
+        unsafe {
+            low.write_volatile(at as u32);
+            low.add(1).write_volatile(0);
+            low.cast::<u64>().read_volatile() as usize
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod clock;
 mod frame;
 mod maps;
 mod policy;
@@ -15,7 +16,7 @@ use crate::{frame::Frame, policy::Kernel};
 
 /// Entry point, one for each packet that arrives on an interface the filter is attached to.
 #[xdp]
-pub fn sekisho(context: XdpContext) -> u32 {
+fn sekisho(context: XdpContext) -> u32 {
     match maps::settings() {
         Some(settings) => verdict(&context, &settings),
         // The agent writes the settings before it attaches; without them nobody knows what is
@@ -28,7 +29,7 @@ pub fn sekisho(context: XdpContext) -> u32 {
 fn verdict(context: &XdpContext, settings: &Settings) -> u32 {
     let reason = decide(&Frame::new(context), settings, &Kernel).admit();
     let opened = settings.has(Settings::OBSERVE) && reason.opened_by_observe();
-    #[cfg(feature = "debug-log")]
+    // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
     aya_log_ebpf::debug!(context, "reason {}", reason as u32);
     maps::count(if opened { reason as u32 + Reason::COUNT } else { reason as u32 });
     match reason.action() {

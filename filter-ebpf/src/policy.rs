@@ -1,15 +1,12 @@
 //! The look-ups of `filter_core`, answered from the maps.
 
-use aya_ebpf::{
-    helpers::bpf_ktime_get_boot_ns,
-    maps::{HashMap, LpmTrie, lpm_trie::Key},
-};
+use aya_ebpf::maps::{HashMap, LpmTrie, lpm_trie::Key};
 use filter_abi::{
     AllowKey, Destination, DestinationKey, Grant, GrantKey, Target, TargetKey, V4, V6,
 };
 use filter_core::{GrantCell, Policy, Tables};
 
-use crate::maps;
+use crate::{clock, maps};
 
 /// `last_seen_ns` is written at most this often, so that a busy source does not pass its cache
 /// line between CPUs for every packet's time.
@@ -27,8 +24,7 @@ impl Policy for Kernel {
 
     #[inline(always)]
     fn now_ns(&self) -> u64 {
-        // SAFETY: the helper has no arguments and no precondition.
-        unsafe { bpf_ktime_get_boot_ns() }
+        clock::now_ns()
     }
 }
 

@@ -1,0 +1,215 @@
+//! Closing: the map first, then ledger and audit. When the caller hears "closed", it is.
+
+use std::collections::HashMap;
+
+use agent_api::{AuditKind, CloseRequest, Closed, ClosedHolder, Problem, ProblemCode, Role};
+
+use super::{Caller, Engine, PORTAL_ACTOR, ProblemBox, Turn, journal::cut, open, problem};
+use crate::{
+    clock::{Moment, Stopwatch},
+    kernel::{GrantId, KernelError},
+    ledger::{Entry, HolderRow, Selection},
+};
+
+/// Holders that are named in a reply.
+const NAMED: usize = 1_000;
+/// Holders in one transaction of a large close.
+const CHUNK: usize = 5_000;
+
+/// Why holders are closed, for the audit.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    pub kind: AuditKind,
+    pub actor: String,
+    pub reason: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl Engine {
+    /// Closes every holder that matches. `arrived` runs since the request came in.
+    pub async fn close(
+        &self,
+        caller: &Caller,
+        request: CloseRequest,
+        arrived: Stopwatch,
+    ) -> Result<Closed, Problem> {
+        self.try_close(caller, request, arrived).await.map_err(|error| error.0)
+    }
+
+    async fn try_close(
+        &self,
+        caller: &Caller,
+        request: CloseRequest,
+        arrived: Stopwatch,
+    ) -> Result<Closed, ProblemBox> {
+        let nothing = request.source.is_none() && request.service.is_none() && request.user.is_none();
+        if nothing && !request.all {
+            let text = "say what to close: source, service, user, or all";
+            return Err(problem(ProblemCode::BadRequest, text).into());
+        }
+        let service = match &request.service {
+            None => None,
+            Some(name) => Some(self.state().ids.get(name).copied().ok_or_else(|| {
+                problem(ProblemCode::NotFound, format!("there is no service `{name}`"))
+            })?),
+        };
+        let selection = Selection {
+            source: request.source.map(|source| source.to_canonical()),
+            service,
+            user: request.user,
+            opened_by: (caller.role == Role::Portal).then(|| PORTAL_ACTOR.into()),
+        };
+        let closing = Closing {
+            kind: AuditKind::Close,
+            actor: caller.name(),
+            reason: request.reason.map(cut),
+            request_id: request.request_id.map(cut),
+        };
+        let mut turn = self.turn().await;
+        let now = self.now();
+        let rows = self.ledger.holders(&selection).await?;
+        let whole = selection.user.is_none() && selection.opened_by.is_none();
+        let remaining = if whole { HashMap::new() } else { self.remaining(&rows, now).await? };
+        self.shut(&rows, &remaining)?;
+        let took = arrived.elapsed();
+        let state = self.state();
+        let named = |row: &HolderRow| ClosedHolder {
+            source: row.id.source,
+            service: state.service_name(row.id.service),
+            user: row.user.clone(),
+            still_held: remaining.contains_key(&row.id),
+        };
+        let closed = Closed {
+            count: rows.len() as u64,
+            closed: rows.iter().take(NAMED).map(named).collect(),
+            map_changed_after_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        };
+        self.strike(&mut turn, rows, &remaining, &closing, now).await?;
+        Ok(closed)
+    }
+
+    /// What is left of each grant once these holders are gone: deadline and idle limit.
+    pub(super) async fn remaining(
+        &self,
+        rows: &[HolderRow],
+        now: Moment,
+    ) -> Result<HashMap<GrantId, (u64, u64)>, ProblemBox> {
+        let mut left: HashMap<GrantId, (u64, u64)> = HashMap::new();
+        let mut leaving: HashMap<GrantId, Vec<&str>> = HashMap::new();
+        for row in rows {
+            leaving.entry(row.id).or_default().push(&row.user);
+        }
+        for (id, users) in leaving {
+            let staying = self.ledger.holders(&open::of(id)).await?;
+            let staying = staying.iter().filter(|row| {
+                row.deadline_boot_ns > now.boot_ns && !users.contains(&row.user.as_str())
+            });
+            for row in staying {
+                let (deadline, idle) = left.entry(id).or_insert((0, row.idle_ns));
+                *deadline = row.deadline_boot_ns.max(*deadline);
+                *idle = open::longer_idle(*idle, row.idle_ns);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Changes the map: shortens what others still hold, removes the rest.
+    pub(super) fn shut(
+        &self,
+        rows: &[HolderRow],
+        remaining: &HashMap<GrantId, (u64, u64)>,
+    ) -> Result<(), KernelError> {
+        let mut gone: Vec<GrantId> =
+            rows.iter().map(|row| row.id).filter(|id| !remaining.contains_key(id)).collect();
+        gone.dedup();
+        match gone.as_slice() {
+            [one] => self.maps.remove(*one)?,
+            many => self.maps.remove_many(many)?,
+        }
+        for (&id, &(deadline_ns, idle_ns)) in remaining {
+            if let Some(grant) = self.maps.read(id)? {
+                self.maps.put(id, filter_abi::Grant { deadline_ns, idle_ns, ..grant })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Strikes closed holders from the ledger. If that fails they stay shut, are remembered, and
+    /// are tried again; the caller is told that the record lags behind.
+    pub(super) async fn strike(
+        &self,
+        turn: &mut Turn,
+        rows: Vec<HolderRow>,
+        remaining: &HashMap<GrantId, (u64, u64)>,
+        closing: &Closing,
+        now: Moment,
+    ) -> Result<(), ProblemBox> {
+        let mut last: Option<GrantId> = None;
+        for row in &rows {
+            if last != Some(row.id) && !remaining.contains_key(&row.id) {
+                open::subtract(&mut turn.used, row.id.source, 1);
+            }
+            last = Some(row.id);
+        }
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK));
+            if let Err(error) = self.strike_chunk(turn, chunk, closing, now).await {
+                turn.unrecorded.extend_from_slice(rest);
+                let text = format!(
+                    "closed in the kernel, but the ledger could not record it ({error}): it would return at the next start of the agent unless the record succeeds; it is tried again every second"
+                );
+                tracing::error!(%error, "the ledger could not record a close; trying again");
+                return Err(problem(ProblemCode::Unavailable, text).into());
+            }
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    async fn strike_chunk(
+        &self,
+        turn: &mut Turn,
+        rows: &[HolderRow],
+        closing: &Closing,
+        now: Moment,
+    ) -> Result<(), ProblemBox> {
+        let state = self.state();
+        let mut writing = self.ledger.write().await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            crate::ledger::remove_holder(&mut writing, row.id, &row.user).await?;
+            entries.push(Entry {
+                user: Some(row.user.clone()),
+                source: Some(row.id.source),
+                service: Some(state.service_name(row.id.service)),
+                factor: row.factor.clone(),
+                reason: closing.reason.clone(),
+                request_id: closing.request_id.clone(),
+                ..Entry::ok(closing.kind, &closing.actor)
+            });
+        }
+        Ok(self.commit(turn, writing, now.wall, entries).await?)
+    }
+
+    /// Tries again to record what was closed.
+    pub async fn record_unrecorded(&self) -> Result<(), ProblemBox> {
+        let mut turn = self.turn().await;
+        if turn.unrecorded.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let rows = std::mem::take(&mut turn.unrecorded);
+        let closing = Closing {
+            kind: AuditKind::Close,
+            actor: super::AGENT_ACTOR.into(),
+            reason: Some("closed earlier, recorded late".into()),
+            request_id: None,
+        };
+        if let Err(error) = self.strike_chunk(&mut turn, &rows, &closing, now).await {
+            turn.unrecorded = rows;
+            return Err(error);
+        }
+        Ok(())
+    }
+}

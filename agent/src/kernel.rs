@@ -1,0 +1,68 @@
+//! Everything that touches the kernel: the embedded object, its maps, its links and pins.
+//!
+//! Only this folder names aya or makes a raw system call. The rest of the agent sees [`Maps`].
+
+mod attach;
+mod barrier;
+mod error;
+mod layout;
+mod link_query;
+mod map;
+mod maps;
+mod object;
+mod pins;
+mod syscall;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use filter_abi::Grant;
+use ipnet::IpNet;
+
+use crate::policy::Policy;
+
+pub use attach::{Attached, Loaded, detach_all, running_program};
+pub use error::KernelError;
+pub use maps::FilterMaps;
+pub use object::OBJECT;
+pub use pins::Pins;
+
+/// Which grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId {
+    /// Canonical: never a v4-mapped IPv6 address.
+    pub source: IpAddr,
+    pub service: u32,
+}
+
+/// What the program is told beside the generational tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    pub observe: bool,
+    pub lockdown: bool,
+    /// EtherTypes that pass unread; at most four.
+    pub ether_types: Vec<u16>,
+}
+
+/// The maps, as the engine uses them. Tests bring a table in memory.
+pub trait Maps: Send + Sync {
+    /// The grant as the kernel holds it now.
+    fn read(&self, id: GrantId) -> Result<Option<Grant>, KernelError>;
+    /// Inserts or replaces one grant; [`KernelError::Full`] when no entry is free.
+    fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError>;
+    /// Removes one grant. Ok if it was not there.
+    fn remove(&self, id: GrantId) -> Result<(), KernelError>;
+    /// Inserts or replaces many.
+    fn put_many(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError>;
+    /// Removes many; those that are not there do not matter.
+    fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError>;
+    /// Shows every grant, in pieces. What changes meanwhile may be missed or seen twice.
+    fn scan(&self, show: &mut dyn FnMut(&[(GrantId, Grant)])) -> Result<(), KernelError>;
+    /// Puts other tables and switches in force, all at once: no packet sees half of two.
+    fn apply(&self, policy: &Policy, switches: &Switches) -> Result<(), KernelError>;
+    /// Puts other switches in force.
+    fn switch(&self, switches: &Switches) -> Result<(), KernelError>;
+    /// Makes the deny tables hold exactly these prefixes until these boot-time moments.
+    fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError>;
+    /// Per-CPU counters, summed; `filter_abi::COUNTERS` of them.
+    fn counters(&self) -> Result<Vec<u64>, KernelError>;
+}

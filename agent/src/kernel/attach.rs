@@ -1,0 +1,278 @@
+//! Loading the program, taking over or making the links, and detaching on purpose.
+//!
+//! The order keeps the door shut: the maps are filled before the program is put on an interface,
+//! and a link that is already there is updated in place, never taken off and put on again.
+
+use std::{io, path::Path};
+
+use agent_api::XdpMode;
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::MapData,
+    programs::{
+        ProgramError, Xdp,
+        links::{FdLink, PinnedLink},
+        xdp::{XdpLink, XdpMode as AyaMode},
+    },
+};
+use nix::net::if_::if_nametoindex;
+
+use super::{
+    error::KernelError,
+    layout::LAYOUTS,
+    link_query::{self, Running},
+    maps::FilterMaps,
+    object::{OBJECT, PROGRAM},
+    pins::Pins,
+};
+
+/// How often the program's log ring is emptied; it is for debugging in a laboratory.
+const LOG_POLL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A loaded program with its maps, not yet on any interface.
+pub struct Loaded {
+    ebpf: Ebpf,
+    pins: Pins,
+    program_id: u32,
+}
+
+/// An interface the program is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    pub name: String,
+    pub index: u32,
+    pub mode: XdpMode,
+    pub program_id: u32,
+    /// A filter was in force on it before and is replaced without a gap.
+    pub took_over: bool,
+}
+
+impl Loaded {
+    /// Loads the program with the pinned maps, or with new ones if any pinned map is missing or
+    /// not exactly what this version expects. `debug_log` compiles the log lines in.
+    pub fn load(pins: Pins, capacity: u32, debug_log: bool) -> Result<(Self, FilterMaps), KernelError> {
+        discard_unfit_maps(&pins, capacity)?;
+        let level = if debug_log { 4u8 } else { 0u8 };
+        let paths: Vec<_> = LAYOUTS.iter().map(|layout| (layout.name, pins.map(layout.name))).collect();
+        let mut loader = EbpfLoader::new();
+        loader
+            .map_max_entries(filter_abi::names::GRANTS_V4, capacity)
+            .map_max_entries(filter_abi::names::GRANTS_V6, capacity)
+            .override_global("AYA_LOG_LEVEL", &level, false);
+        for (name, path) in &paths {
+            loader.map_pin_path(name, path.as_path());
+        }
+        let mut ebpf = loader.load(OBJECT).map_err(loading)?;
+        let program = program(&mut ebpf)?;
+        program.load().map_err(|error| match &error {
+            ProgramError::LoadError { verifier_log, io_error } => {
+                let log = verifier_log.to_string();
+                let last: Vec<&str> = log.lines().rev().take(4).collect();
+                KernelError::Rejected(format!("{io_error}; the verifier says: {}", last.join(" | ")))
+            }
+            _ => KernelError::Rejected(chain(&error)),
+        })?;
+        let info = program.info().map_err(|error| KernelError::Rejected(chain(&error)))?;
+        let program_id = info.id();
+        let maps = FilterMaps::open(&pins, capacity)?;
+        Ok((Self { ebpf, pins, program_id }, maps))
+    }
+
+    /// Puts the program on every listed interface and takes it off those of ours that are no
+    /// longer listed. All interfaces are checked before the first one is touched.
+    pub fn attach(&mut self, interfaces: &[String], mode: XdpMode) -> Result<Vec<Attached>, KernelError> {
+        let mut plans = Vec::new();
+        for name in interfaces {
+            plans.push(self.plan(name, mode)?);
+        }
+        let mut attached = Vec::new();
+        for (name, index, link) in plans {
+            let took_over = link.is_some();
+            match link {
+                Some(link) => self.update(&name, link)?,
+                None => self.create(&name, index, mode)?,
+            }
+            let running = query(&name, index)?;
+            if running.is_none_or(|running| running.program_id != self.program_id) {
+                let text = format!("interface `{name}` does not show our program after attaching it");
+                return Err(KernelError::Rejected(text));
+            }
+            attached.push(Attached { name, index, mode, program_id: self.program_id, took_over });
+        }
+        for (name, path) in self.pins.all_links() {
+            if !interfaces.contains(&name) {
+                tracing::warn!(interface = name, "taking the filter off an interface that is no longer listed");
+                std::fs::remove_file(&path)
+                    .map_err(|error| KernelError::io(format!("removing {}", path.display()), error))?;
+            }
+        }
+        self.pins.remove_other_versions()?;
+        Ok(attached)
+    }
+
+    /// Forwards the program's log lines to this process's log, for as long as it runs. Only of use
+    /// when the program was loaded with `debug_log`.
+    pub async fn follow_log(mut self) -> Result<(), KernelError> {
+        let failed = |error: &dyn std::error::Error| KernelError::Rejected(chain(error));
+        let mut logger =
+            aya_log::EbpfLogger::init(&mut self.ebpf).map_err(|error| failed(&error))?;
+        loop {
+            logger.flush();
+            tokio::time::sleep(LOG_POLL).await;
+        }
+    }
+
+    /// What must be done for an interface, or why it cannot be.
+    fn plan(&self, name: &str, mode: XdpMode) -> Result<(String, u32, Option<FdLink>), KernelError> {
+        let index = if_nametoindex(name)
+            .map_err(|_| KernelError::UnknownInterface { name: name.to_owned() })?;
+        let running = query(name, index)?;
+        let Some(Running { mode: running_mode, program_id }) = running else {
+            return Ok((name.to_owned(), index, None));
+        };
+        let ours = self.pins.all_links().into_iter().filter(|(interface, _)| interface == name);
+        for (_, path) in ours {
+            let Some(link) = open_link(&path) else { continue };
+            if link.info().is_ok_and(|info| info.program_id() == program_id) {
+                if running_mode != Some(mode) {
+                    return Err(KernelError::OtherMode {
+                        name: name.to_owned(),
+                        running: running_mode.map_or("another", XdpMode::name),
+                        wanted: mode.name(),
+                    });
+                }
+                return Ok((name.to_owned(), index, Some(link)));
+            }
+        }
+        let program = format!("kernel program id {program_id}");
+        Err(KernelError::ForeignProgram { name: name.to_owned(), program })
+    }
+
+    fn update(&mut self, name: &str, link: FdLink) -> Result<(), KernelError> {
+        let old = self.pins.all_links().into_iter().find(|(interface, _)| interface == name);
+        let link = XdpLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
+        let program = program(&mut self.ebpf)?;
+        let id = program.attach_to_link(link).map_err(|error| attaching(name, error))?;
+        let link = program.take_link(id).map_err(|error| attaching(name, error))?;
+        // The pin keeps the link; closing our descriptor changes nothing.
+        drop(FdLink::try_from(link));
+        let ours = self.pins.link(name);
+        if let Some((_, path)) = old.filter(|(_, path)| *path != ours) {
+            std::fs::rename(&path, &ours).map_err(|error| {
+                KernelError::io(format!("moving {} to {}", path.display(), ours.display()), error)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, name: &str, index: u32, mode: XdpMode) -> Result<(), KernelError> {
+        let path = self.pins.link(name);
+        // A pin without a program behind it is of an interface that is gone.
+        if path.exists() {
+            std::fs::remove_file(&path)
+                .map_err(|error| KernelError::io(format!("removing {}", path.display()), error))?;
+        }
+        let wanted = match mode {
+            XdpMode::Native => AyaMode::Driver,
+            XdpMode::Generic => AyaMode::Skb,
+        };
+        let program = program(&mut self.ebpf)?;
+        let id = program.attach_to_if_index(index, wanted).map_err(|error| attaching(name, error))?;
+        let link = program.take_link(id).map_err(|error| attaching(name, error))?;
+        let link = FdLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
+        link.pin(&path).map_err(|error| {
+            KernelError::io(format!("pinning {}", path.display()), io::Error::other(error))
+        })?;
+        Ok(())
+    }
+}
+
+/// Takes the filter off every interface and removes all pins. Returns the interfaces.
+pub fn detach_all(pins: &Pins) -> Result<Vec<String>, KernelError> {
+    let mut interfaces: Vec<String> = pins.all_links().into_iter().map(|(name, _)| name).collect();
+    interfaces.dedup();
+    pins.remove_all()?;
+    Ok(interfaces)
+}
+
+/// What runs on an interface now, for the agent's own watch.
+pub fn running_program(index: u32) -> Option<u32> {
+    link_query::running(index).ok().flatten().map(|running| running.program_id)
+}
+
+fn query(name: &str, index: u32) -> Result<Option<Running>, KernelError> {
+    link_query::running(index)
+        .map_err(|error| KernelError::io(format!("asking what runs on `{name}`"), error))
+}
+
+fn open_link(path: &Path) -> Option<FdLink> {
+    PinnedLink::from_pin(path).ok().map(FdLink::from)
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, KernelError> {
+    ebpf.program_mut(PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| KernelError::Rejected("the embedded object holds no filter: build again".into()))
+}
+
+/// If one map is missing or different, none is used: maps of two makings must not be mixed. The
+/// running program keeps its own maps until the link is updated.
+fn discard_unfit_maps(pins: &Pins, capacity: u32) -> Result<(), KernelError> {
+    let fit = LAYOUTS.iter().all(|layout| {
+        MapData::from_pin(pins.map(layout.name)).is_ok_and(|map| layout.fits(&map, capacity))
+    });
+    if fit {
+        return Ok(());
+    }
+    for layout in &LAYOUTS {
+        let path = pins.map(layout.name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(KernelError::io(format!("removing {}", path.display()), error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn loading(error: EbpfError) -> KernelError {
+    let text = chain(&error);
+    if text.contains("Operation not permitted") {
+        return KernelError::NotPermitted;
+    }
+    KernelError::Rejected(text)
+}
+
+fn attaching(name: &str, error: ProgramError) -> KernelError {
+    let errno = match &error {
+        ProgramError::SyscallError(call) => call.io_error.raw_os_error(),
+        _ => None,
+    };
+    let cause = || io::Error::from_raw_os_error(errno.unwrap_or(libc::EINVAL));
+    match errno {
+        Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) => {
+            KernelError::NoNativeXdp { name: name.to_owned(), cause: cause() }
+        }
+        Some(libc::EBUSY | libc::EEXIST) => KernelError::ForeignProgram {
+            name: name.to_owned(),
+            program: "attached in another mode or by a link".into(),
+        },
+        Some(libc::EPERM) => KernelError::NotPermitted,
+        _ => KernelError::Rejected(format!("attaching to `{name}`: {}", chain(&error))),
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! The durable record: grants with their holders, settings, deny prefixes, and the audit.
+//!
+//! SQLite in WAL mode with `synchronous = FULL`: what was acknowledged survives a power cut. One
+//! connection writes, a few read. The ledger decides nothing; the engine says what to write.
+
+mod audit;
+mod denies;
+mod holders;
+mod settings;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::clock::Moment;
+
+pub use audit::{Entry, Head};
+pub use denies::DenyRow;
+pub(crate) use denies::{put_deny, remove_deny, remove_ended_denies};
+pub use holders::{GrantRow, HolderRow, Selection};
+pub(crate) use holders::{put_holder, remove_holder, restore_holder};
+pub(crate) use settings::put_setting;
+
+/// Written into SQLite's own header fields, so that another program's file is not mistaken for a
+/// ledger and a ledger of another layout is not misread.
+const APPLICATION_ID: i64 = 0x7365_6b69;
+const SCHEMA_VERSION: i64 = 1;
+
+/// Why the ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("cannot open the ledger {0}: {1}; check that the directory exists, belongs to the agent and has space", .path.display(), .source)]
+    Open { path: PathBuf, source: sqlx::Error },
+    #[error("{0} is damaged or not a ledger ({reason}): move it away and start again; open grants end with it, the audit in it can still be read with sqlite3", .path.display())]
+    Corrupt { path: PathBuf, reason: String },
+    #[error("{0} is a ledger of layout {found}, and this agent knows {SCHEMA_VERSION}: run the agent version that wrote it, or a newer one", .path.display())]
+    OtherVersion { path: PathBuf, found: i64 },
+    #[error("{0} cannot be written ({reason}): the agent must be able to record what it does; correct the rights or the mount", .path.display())]
+    ReadOnly { path: PathBuf, reason: String },
+    #[error("the ledger failed: {0}; check the disk")]
+    Failed(#[from] sqlx::Error),
+}
+
+/// An open ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// A transaction that writes; dropped without commit, nothing happened.
+pub type Writing = Transaction<'static, Sqlite>;
+
+impl Ledger {
+    /// Opens or creates the file, checks that it is sound, and carries deadlines over from an
+    /// earlier boot. `boot_id` names this boot (/proc/sys/kernel/random/boot_id).
+    pub async fn open(path: &Path, boot_id: &str, now: Moment) -> Result<Self, LedgerError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("trusted_schema", "OFF");
+        private_file(path)
+            .map_err(|e| LedgerError::Open { path: path.to_owned(), source: sqlx::Error::Io(e) })?;
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        let writer = pool(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(|source| unusable(path, source))?;
+        let readers = pool(4).connect_lazy_with(options);
+        let ledger = Self { writer, readers };
+        ledger.check(path).await?;
+        ledger.rebase(boot_id, now).await.map_err(|source| unusable(path, source))?;
+        Ok(ledger)
+    }
+
+    /// A transaction that holds the only writing connection.
+    pub async fn write(&self) -> Result<Writing, LedgerError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Closes all connections, which also folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn check(&self, path: &Path) -> Result<(), LedgerError> {
+        let failed = |source| unusable(path, source);
+        let number = |pragma: &'static str| async move {
+            sqlx::query_scalar::<_, i64>(pragma).fetch_one(&self.writer).await.map_err(failed)
+        };
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(&self.writer)
+            .await
+            .map_err(failed)?;
+        if tables == 0 {
+            return self.create(path).await;
+        }
+        if number("PRAGMA application_id").await? != APPLICATION_ID {
+            let reason = "another program wrote it".to_owned();
+            return Err(LedgerError::Corrupt { path: path.to_owned(), reason });
+        }
+        let found = number("PRAGMA user_version").await?;
+        if found != SCHEMA_VERSION {
+            return Err(LedgerError::OtherVersion { path: path.to_owned(), found });
+        }
+        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&self.writer)
+            .await
+            .map_err(failed)?;
+        if verdict != "ok" {
+            return Err(LedgerError::Corrupt { path: path.to_owned(), reason: verdict });
+        }
+        Ok(())
+    }
+
+    async fn create(&self, path: &Path) -> Result<(), LedgerError> {
+        let failed = |source| unusable(path, source);
+        let mut writing = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        sqlx::raw_sql(include_str!("ledger/schema.sql"))
+            .execute(&mut *writing)
+            .await
+            .map_err(failed)?;
+        // Pragmas take no parameters; both values are our own constants.
+        let stamp = sqlx::AssertSqlSafe(format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        ));
+        sqlx::raw_sql(stamp).execute(&mut *writing).await.map_err(failed)?;
+        writing.commit().await.map_err(failed)
+    }
+}
+
+/// The ledger names people and addresses: nobody but its owner reads it. SQLite gives its
+/// companion files the same mode.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path) {
+        // SQLite says more about a file that is there and cannot be written.
+        Err(error) if path.exists() => {
+            tracing::debug!(%error, "the ledger cannot be opened for writing");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Sorts the first failures of SQLite into what an operator can do about them.
+fn unusable(path: &Path, source: sqlx::Error) -> LedgerError {
+    let text = source.to_string();
+    let path = path.to_owned();
+    if text.contains("not a database") || text.contains("malformed") {
+        return LedgerError::Corrupt { path, reason: text };
+    }
+    if text.contains("readonly") || text.contains("read-only") {
+        return LedgerError::ReadOnly { path, reason: text };
+    }
+    LedgerError::Open { path, source }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

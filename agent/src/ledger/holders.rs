@@ -1,0 +1,245 @@
+//! Holders of grants: one row for each person behind a source.
+
+use std::net::IpAddr;
+
+use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+
+use super::{Ledger, LedgerError, Writing};
+use crate::kernel::GrantId;
+
+/// One holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HolderRow {
+    pub id: GrantId,
+    pub user: String,
+    pub factor: Option<String>,
+    pub opened_ms: i64,
+    pub opened_by: String,
+    pub deadline_ms: i64,
+    pub deadline_boot_ns: u64,
+    /// 0: no idle limit.
+    pub idle_ns: u64,
+}
+
+/// One grant, summed over its holders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    pub id: GrantId,
+    /// The latest holder's.
+    pub deadline_boot_ns: u64,
+    /// The most generous holder's; 0: no idle limit.
+    pub idle_ns: u64,
+}
+
+/// Which holders; everything given must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub source: Option<IpAddr>,
+    pub service: Option<u32>,
+    pub user: Option<String>,
+    pub opened_by: Option<String>,
+}
+
+/// A holder without an idle limit lifts it for all: 0 counts as the largest.
+const GRANTS: &str = "SELECT source, service, max(deadline_boot_ns) AS deadline_boot_ns, \
+    CASE WHEN min(idle_ns) = 0 THEN 0 ELSE max(idle_ns) END AS idle_ns FROM holders";
+
+impl Ledger {
+    /// Calls `show` for every grant that has not ended.
+    pub async fn each_grant(
+        &self,
+        now_boot_ns: u64,
+        mut show: impl FnMut(GrantRow),
+    ) -> Result<(), LedgerError> {
+        use tokio_stream::StreamExt as _;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{GRANTS} WHERE deadline_boot_ns > $1 GROUP BY source, service"
+        ));
+        let mut rows = sqlx::query(sql).bind(signed(now_boot_ns)).fetch(&self.readers);
+        while let Some(row) = rows.next().await {
+            show(GrantRow::from_row(&row?)?);
+        }
+        Ok(())
+    }
+
+    /// What the holders of one grant amount to now; None: nobody holds it.
+    pub async fn grant(&self, id: GrantId, now_boot_ns: u64) -> Result<Option<GrantRow>, LedgerError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{GRANTS} WHERE source = $1 AND service = $2 AND deadline_boot_ns > $3 GROUP BY source, service"
+        ));
+        let row = sqlx::query(sql)
+            .bind(source_bytes(id.source))
+            .bind(id.service)
+            .bind(signed(now_boot_ns))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(|row| GrantRow::from_row(&row)).transpose()?)
+    }
+
+    /// Holders that match, ended ones included, in the order of their grants.
+    pub async fn holders(&self, selection: &Selection) -> Result<Vec<HolderRow>, LedgerError> {
+        let mut query = QueryBuilder::new("SELECT * FROM holders WHERE 1");
+        narrow(&mut query, selection);
+        query.push(" ORDER BY source, service, user");
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(HolderRow::from_row).collect::<Result<_, _>>()?)
+    }
+
+    /// A page of grants that have a matching holder and have not ended.
+    pub async fn page(
+        &self,
+        selection: &Selection,
+        now_boot_ns: u64,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<GrantId>, LedgerError> {
+        let mut query = QueryBuilder::new("SELECT DISTINCT source, service FROM holders WHERE deadline_boot_ns > ");
+        query.push_bind(signed(now_boot_ns));
+        narrow(&mut query, selection);
+        if let Some(after) = after {
+            query.push(" AND (source, service) > (").push_bind(source_bytes(after.source));
+            query.push(", ").push_bind(after.service).push(")");
+        }
+        query.push(" ORDER BY source, service LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(grant_id).collect::<Result<_, _>>()?)
+    }
+
+    /// Holders whose deadline has passed, the oldest first.
+    pub async fn ended(&self, now_boot_ns: u64, limit: u32) -> Result<Vec<HolderRow>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT * FROM holders WHERE deadline_boot_ns <= $1 ORDER BY deadline_boot_ns LIMIT $2",
+        )
+        .bind(signed(now_boot_ns))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.iter().map(HolderRow::from_row).collect::<Result<_, _>>()?)
+    }
+
+    /// How many grants there are of each family, (IPv4, IPv6), and how many holders.
+    pub async fn counts(&self) -> Result<(u64, u64, u64), LedgerError> {
+        let row = sqlx::query(
+            "SELECT count(*) FILTER (WHERE length(source) = 4) AS v4, \
+             count(*) FILTER (WHERE length(source) = 16) AS v6, ifnull(sum(held), 0) AS holders \
+             FROM (SELECT source, count(*) AS held FROM holders GROUP BY source, service)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        let number = |name| row.try_get::<i64, _>(name).map(unsigned);
+        Ok((number("v4")?, number("v6")?, number("holders")?))
+    }
+}
+
+/// Inserts a holder or extends it: a deadline never moves closer by asking again.
+pub(crate) async fn put_holder(writing: &mut Writing, row: &HolderRow) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO holders (source, service, user, factor, opened_ms, opened_by, deadline_ms, \
+         deadline_boot_ns, idle_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (source, service, user) DO UPDATE SET factor = excluded.factor, \
+         opened_by = excluded.opened_by, idle_ns = excluded.idle_ns, \
+         deadline_ms = max(deadline_ms, excluded.deadline_ms), \
+         deadline_boot_ns = max(deadline_boot_ns, excluded.deadline_boot_ns)",
+    )
+    .bind(source_bytes(row.id.source))
+    .bind(row.id.service)
+    .bind(&row.user)
+    .bind(&row.factor)
+    .bind(row.opened_ms)
+    .bind(&row.opened_by)
+    .bind(row.deadline_ms)
+    .bind(signed(row.deadline_boot_ns))
+    .bind(signed(row.idle_ns))
+    .execute(&mut **writing)
+    .await
+    .map(drop)
+}
+
+/// Writes a holder exactly as it was.
+pub(crate) async fn restore_holder(
+    writing: &mut Writing,
+    row: &HolderRow,
+) -> Result<(), sqlx::Error> {
+    remove_holder(writing, row.id, &row.user).await?;
+    put_holder(writing, row).await
+}
+
+pub(crate) async fn remove_holder(
+    writing: &mut Writing,
+    id: GrantId,
+    user: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM holders WHERE source = $1 AND service = $2 AND user = $3")
+        .bind(source_bytes(id.source))
+        .bind(id.service)
+        .bind(user)
+        .execute(&mut **writing)
+        .await
+        .map(drop)
+}
+
+fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
+    if let Some(source) = selection.source {
+        query.push(" AND source = ").push_bind(source_bytes(source));
+    }
+    if let Some(service) = selection.service {
+        query.push(" AND service = ").push_bind(service);
+    }
+    if let Some(user) = &selection.user {
+        query.push(" AND user = ").push_bind(user.clone());
+    }
+    if let Some(opened_by) = &selection.opened_by {
+        query.push(" AND opened_by = ").push_bind(opened_by.clone());
+    }
+}
+
+fn source_bytes(source: IpAddr) -> Vec<u8> {
+    match source {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn grant_id(row: &SqliteRow) -> Result<GrantId, sqlx::Error> {
+    let bytes: &[u8] = row.try_get("source")?;
+    let source = match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(v4), _) => IpAddr::from(v4),
+        (_, Ok(v6)) => IpAddr::from(v6),
+        _ => return Err(sqlx::Error::Decode("a source that is no address".into())),
+    };
+    Ok(GrantId { source, service: row.try_get("service")? })
+}
+
+impl sqlx::FromRow<'_, SqliteRow> for GrantRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: grant_id(row)?,
+            deadline_boot_ns: unsigned(row.try_get("deadline_boot_ns")?),
+            idle_ns: unsigned(row.try_get("idle_ns")?),
+        })
+    }
+}
+
+impl sqlx::FromRow<'_, SqliteRow> for HolderRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: grant_id(row)?,
+            user: row.try_get("user")?,
+            factor: row.try_get("factor")?,
+            opened_ms: row.try_get("opened_ms")?,
+            opened_by: row.try_get("opened_by")?,
+            deadline_ms: row.try_get("deadline_ms")?,
+            deadline_boot_ns: unsigned(row.try_get("deadline_boot_ns")?),
+            idle_ns: unsigned(row.try_get("idle_ns")?),
+        })
+    }
+}
+
+/// SQLite has signed integers only; our numbers stay far below their largest.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,96 @@
+//! Small facts that survive a restart, the numbers of services, and the step from boot to boot.
+
+use jiff::Timestamp;
+
+use super::{Ledger, LedgerError, Writing};
+use crate::{clock::Moment, policy::ServiceIds};
+
+/// Which boot the `_boot_ns` columns belong to.
+const BOOT_ID: &str = "boot_id";
+/// The latest wall-clock time this ledger has seen.
+const LAST_SEEN: &str = "last_seen_ms";
+
+impl Ledger {
+    /// The value of a setting.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, LedgerError> {
+        Ok(sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.writer)
+            .await?)
+    }
+
+    /// The numbers of these services; new names get new numbers.
+    pub async fn service_ids(&self, names: &[&str]) -> Result<ServiceIds, LedgerError> {
+        let mut writing = self.write().await?;
+        for name in names {
+            sqlx::query("INSERT INTO services (name) VALUES ($1) ON CONFLICT DO NOTHING")
+                .bind(*name)
+                .execute(&mut *writing)
+                .await?;
+        }
+        let all: Vec<(String, u32)> =
+            sqlx::query_as("SELECT name, id FROM services").fetch_all(&mut *writing).await?;
+        writing.commit().await?;
+        Ok(all.into_iter().collect())
+    }
+
+    /// Notes the wall-clock time, so that a clock found set back after a reboot is noticed.
+    pub async fn note_time(&self, now: Timestamp) -> Result<(), LedgerError> {
+        let mut writing = self.write().await?;
+        put_setting(&mut writing, LAST_SEEN, &now.as_millisecond().to_string()).await?;
+        writing.commit().await?;
+        Ok(())
+    }
+
+    /// After a reboot the boot clock starts anew: deadlines are carried over by the wall clock.
+    /// Within one boot nothing is carried, so setting the wall clock back extends nothing. A wall
+    /// clock that stands before the last time seen counts as that time.
+    pub(super) async fn rebase(&self, boot_id: &str, now: Moment) -> Result<(), sqlx::Error> {
+        let mut writing = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let setting = |name: &'static str| {
+            sqlx::query_scalar::<_, String>("SELECT value FROM settings WHERE name = $1").bind(name)
+        };
+        let known = setting(BOOT_ID).fetch_optional(&mut *writing).await?;
+        if known.as_deref() != Some(boot_id) {
+            let last = setting(LAST_SEEN).fetch_optional(&mut *writing).await?;
+            let last: i64 = last.and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
+            let wall_ms = now.wall.as_millisecond();
+            if last > wall_ms {
+                tracing::warn!(
+                    behind_ms = last - wall_ms,
+                    "the clock stands before the last time this ledger has seen; deadlines count from then"
+                );
+            }
+            let boot_ns = i64::try_from(now.boot_ns).unwrap_or(i64::MAX);
+            for table in ["holders", "denies"] {
+                // The table's name is one of the two above.
+                let sql = sqlx::AssertSqlSafe(format!(
+                    "UPDATE {table} SET deadline_boot_ns = max(0, $1 + (deadline_ms - $2) * 1000000)"
+                ));
+                sqlx::query(sql)
+                    .bind(boot_ns)
+                    .bind(wall_ms.max(last))
+                    .execute(&mut *writing)
+                    .await?;
+            }
+            put_setting(&mut writing, BOOT_ID, boot_id).await?;
+        }
+        writing.commit().await
+    }
+}
+
+/// Writes a setting inside a transaction.
+pub(crate) async fn put_setting(
+    writing: &mut Writing,
+    name: &str,
+    value: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(&mut **writing)
+    .await
+    .map(drop)
+}
