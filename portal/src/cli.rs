@@ -1,0 +1,133 @@
+//! The command line: `run`, `check` and the admin verbs. Verbs open the database themselves, so
+//! they work while the portal is down; each change is audited with the uid that made it.
+
+mod check;
+mod desk;
+mod directory;
+mod input;
+mod key;
+mod output;
+mod ticket;
+mod token;
+mod user;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, ConfigError, EXIT_CONFIG};
+use desk::Desk;
+
+/// The web portal of sekisho, and its admin verbs.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho-portal", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "/etc/sekisho/portal.toml")]
+    config: PathBuf,
+    /// Print JSON instead of tables and sentences.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the portal until stopped.
+    Run,
+    /// Check configuration, certificate, key and directory without changing anything.
+    Check,
+    /// People: the local users file, lock-outs and waits.
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Authenticators that make one-time codes.
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Single-use invitations to set up an authenticator.
+    #[command(subcommand)]
+    Ticket(ticket::Verb),
+    /// The key that seals stored secrets.
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// Ask the directory as the portal does.
+    #[command(subcommand)]
+    Directory(directory::Verb),
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// How a verb that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    All,
+    /// Part of it could not be done, and was said.
+    Partly,
+}
+
+/// Parses the arguments and carries them out.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = if matches!(arguments.verb, Verb::Run) {
+        "info"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("sekisho-portal: no runtime: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(carry_out(arguments)) {
+        Ok(Done::All) => ExitCode::SUCCESS,
+        Ok(Done::Partly) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("sekisho-portal: {failure:#}");
+            match failure.downcast_ref::<ConfigError>() {
+                Some(_) => ExitCode::from(EXIT_CONFIG),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
+    let Arguments { config, json, verb } = arguments;
+    let desk = async || Desk::open(Config::load(&config)?, json).await;
+    match verb {
+        Verb::Run => crate::serve::run(Config::load(&config)?)
+            .await
+            .map(|()| Done::All),
+        Verb::Check => check::check(&config).await,
+        Verb::User(verb) => user::carry_out(&desk().await?, verb).await,
+        Verb::Token(verb) => token::carry_out(&desk().await?, verb).await,
+        Verb::Ticket(verb) => ticket::carry_out(&desk().await?, verb).await,
+        Verb::Key(key::Verb::New { out }) => key::new(&out),
+        Verb::Key(key::Verb::Rotate) => key::rotate(&desk().await?).await,
+        Verb::Directory(verb) => directory::carry_out(Config::load(&config)?, json, verb).await,
+        Verb::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(
+                shell,
+                &mut command,
+                "sekisho-portal",
+                &mut std::io::stdout(),
+            );
+            Ok(Done::All)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! `check`: everything `run` would stumble over, without changing anything.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Done;
+use crate::{config::Config, directory, key::Key, serve};
+
+pub(super) async fn check(path: &Path) -> Result<Done> {
+    let config = Config::load(path)?;
+    println!("{}: the configuration is valid", path.display());
+    let mut done = Done::All;
+    let mut tell = |part: &str, result: Result<()>| match result {
+        Ok(()) => println!("{part}: ok"),
+        Err(failure) => {
+            done = Done::Partly;
+            println!("{part}: {failure:#}");
+        }
+    };
+    tell("certificate", serve::check_certificate(&config));
+    tell(
+        "key file",
+        Key::read(&config.portal.key_file)
+            .map(|_| ())
+            .map_err(Into::into),
+    );
+    let directory = async {
+        directory::open(&config)?.check().await?;
+        Ok(())
+    };
+    tell("directory", directory.await);
+    // The agent may be started later; that is no mistake in the configuration.
+    let agent = agent_api::Client::new(&config.portal.agent_socket);
+    match agent.services().await {
+        Ok(services) => {
+            let missing = |name: &str| !services.iter().any(|service| service.name == name);
+            for access in config
+                .access
+                .iter()
+                .filter(|access| missing(&access.service))
+            {
+                println!(
+                    "note: the agent has no service {:?} of [[access]]",
+                    access.service
+                );
+            }
+            println!("agent: ok");
+        }
+        Err(failure) => println!("note: {failure}"),
+    }
+    Ok(done)
+}

@@ -1,0 +1,227 @@
+//! `token`: list, import, suspend, resume, revoke, reissue. No verb ever prints a secret again.
+
+use agent_api::AuditKind;
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Done,
+    desk::Desk,
+    input,
+    output::{exact, time},
+    ticket,
+};
+use crate::{
+    audit::draft,
+    random,
+    store::{NewToken, SuspendedBy, TokenRow, TokenState},
+    totp::Seed,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List tokens.
+    List {
+        /// Of this person only.
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Take over a token of another system: its Base32 secret is read from standard input or asked
+    /// for (SHA-1, 6 digits, 30 s).
+    Import {
+        #[arg(long)]
+        user: String,
+        #[arg(long)]
+        name: String,
+    },
+    /// Make a token's codes count no more until it is resumed by an operator.
+    Suspend { id: String },
+    /// Make a suspended token's codes count again.
+    Resume { id: String },
+    /// End a token for good.
+    Revoke { id: String },
+    /// Issue a ticket for a new token; the old one is revoked when the new one is confirmed.
+    Reissue {
+        id: String,
+        /// Who vouched for the person, and how.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+}
+
+pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
+    let done = match verb {
+        Verb::List { user } => list(desk, user.as_deref()).await,
+        Verb::Import { user, name } => import(desk, &user, &name).await,
+        Verb::Suspend { id } => change(desk, &id, Change::Suspend).await,
+        Verb::Resume { id } => change(desk, &id, Change::Resume).await,
+        Verb::Revoke { id } => change(desk, &id, Change::Revoke).await,
+        Verb::Reissue { id, note } => reissue(desk, &id, &note).await,
+    };
+    desk.close().await;
+    done.map(|()| Done::All)
+}
+
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    user: String,
+    name: String,
+    state: &'static str,
+    weak: bool,
+    origin: String,
+    created: Timestamp,
+    last_used: Option<Timestamp>,
+}
+
+async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
+    let tokens = desk
+        .store
+        .tokens(user)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(Listed {
+                state: row.state()?.name(),
+                id: row.id,
+                user: row.user_name,
+                name: row.name,
+                weak: row.weak,
+                origin: row.origin,
+                created: exact(row.created),
+                last_used: row.last_used.map(exact),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let head = ["id", "user", "name", "state", "added", "last used", "by"];
+    desk.out.list(&tokens, &head, "no tokens", |token| {
+        let weak = if token.weak { " (weak)" } else { "" };
+        vec![
+            token.id.clone(),
+            token.user.clone(),
+            token.name.clone(),
+            format!("{}{weak}", token.state),
+            time(token.created.as_second()),
+            token
+                .last_used
+                .map_or("never".into(), |at| time(at.as_second())),
+            token.origin.clone(),
+        ]
+    })
+}
+
+async fn import(desk: &Desk, user: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
+        bail!("a token's name has 1 to 40 characters");
+    }
+    let account = desk.account(user).await?;
+    let typed = input::secret("Base32 secret", input::Typed::Once)?;
+    let seed = Seed::from_base32(&typed)?;
+    let codes = desk.codes().await?;
+    let id = random::id('t');
+    let (sealed, key_id) = codes.seal(&id, &seed)?;
+    let new = NewToken {
+        id: &id,
+        user_id: &account.id,
+        user_name: &account.name,
+        name: name.trim(),
+        state: TokenState::Active,
+        secret: &sealed,
+        key_id: &key_id,
+        weak: seed.is_weak(),
+        origin: "import",
+        handle: None,
+        replaces: None,
+        created: desk.now().as_second(),
+        expires: None,
+    };
+    if !desk.store.add_token(&new).await? {
+        bail!("the key was rotated at this moment; run the verb again");
+    }
+    let mut entry = draft(AuditKind::Token, "imported");
+    entry.user = Some(account.name.clone());
+    entry.token = Some(id.clone());
+    entry.reason = seed.is_weak().then(|| "weak secret".to_owned());
+    desk.record(entry).await?;
+    if seed.is_weak() {
+        let bits = seed.bytes().len() * 8;
+        desk.out.warn(&format!(
+            "the secret has only {bits} bits; the token is marked weak"
+        ));
+    }
+    let said = serde_json::json!({ "id": id, "user": account.name, "weak": seed.is_weak() });
+    desk.out.say(
+        &said,
+        &format!("Token {id} of {} is imported and active.", account.name),
+    )
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Suspend,
+    Resume,
+    Revoke,
+}
+
+impl Change {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+            Self::Revoke => "revoked",
+        }
+    }
+}
+
+async fn row(desk: &Desk, id: &str) -> Result<TokenRow> {
+    desk.store
+        .token(id)
+        .await?
+        .with_context(|| format!("there is no token {id:?}; see `token list`"))
+}
+
+async fn change(desk: &Desk, id: &str, change: Change) -> Result<()> {
+    let token = row(desk, id).await?;
+    let done = match change {
+        Change::Suspend => desk.store.suspend_token(id, SuspendedBy::Operator).await?,
+        Change::Resume => desk.store.resume_token(id, SuspendedBy::Operator).await?,
+        Change::Revoke => desk.store.revoke_token(id).await?,
+    };
+    let word = change.word();
+    if !done {
+        bail!(
+            "token {id} is {} and cannot be {word}",
+            token.state()?.name()
+        );
+    }
+    let mut entry = draft(AuditKind::Token, word);
+    entry.user = Some(token.user_name.clone());
+    entry.token = Some(id.to_owned());
+    desk.record(entry).await?;
+    let said = serde_json::json!({ "id": id, "user": token.user_name, "state": word });
+    desk.out.say(
+        &said,
+        &format!("Token {id} of {} is {word}.", token.user_name),
+    )
+}
+
+async fn reissue(desk: &Desk, id: &str, note: &str) -> Result<()> {
+    let token = row(desk, id).await?;
+    if token.is(TokenState::Revoked) || token.is(TokenState::Pending) {
+        bail!(
+            "token {id} is {}; issue a ticket instead",
+            token.state()?.name()
+        );
+    }
+    let account = desk.account(&token.user_name).await?;
+    if account.id != token.user_id {
+        bail!(
+            "{} is another person in the directory by now",
+            token.user_name
+        );
+    }
+    let length = desk.config.limits.ticket;
+    ticket::issue(desk, &account, length, note, Some(id)).await
+}

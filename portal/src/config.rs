@@ -1,0 +1,228 @@
+//! The configuration: one TOML file, every key known, every number bounded, every default safe.
+//! An invalid one is refused with file, line, column and what to do, before anything is opened.
+
+mod access;
+mod directory;
+mod limits;
+mod network;
+mod units;
+
+pub use access::{Access, FactorKind};
+pub use directory::{Directory, LdapSettings};
+pub use limits::Limits;
+pub use network::{CertificateSource, Proxies, Tls};
+pub use units::Length;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// Exit code for a configuration that cannot be used.
+pub const EXIT_CONFIG: u8 = 64;
+
+/// Why the configuration cannot be used; says file, line and column where they are known.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}: {message}", path.display(), place(*at))]
+pub struct ConfigError {
+    path: PathBuf,
+    at: Option<(usize, usize)>,
+    message: String,
+}
+
+fn place(at: Option<(usize, usize)>) -> String {
+    at.map(|(line, column)| format!(":{line}:{column}"))
+        .unwrap_or_default()
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub portal: Portal,
+    pub tls: Tls,
+    #[serde(default)]
+    pub proxies: Proxies,
+    pub directory: Directory,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub access: Vec<Access>,
+}
+
+/// `[portal]`: names, addresses and files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// Page title and heading.
+    pub name: String,
+    /// Issuer in the authenticator app, also shown on the log-in page.
+    pub issuer: String,
+    /// Account in the authenticator app; `{user}` stands for the user name.
+    #[serde(default = "account")]
+    pub account: String,
+    /// The footer's line: whom to ask.
+    pub contact: String,
+    pub listen: Vec<SocketAddr>,
+    /// What people type; the first listen address if absent.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Directory of `portal.sqlite`.
+    #[serde(default = "data")]
+    pub data: PathBuf,
+    #[serde(default = "key_file")]
+    pub key_file: PathBuf,
+    #[serde(default = "agent_socket")]
+    pub agent_socket: PathBuf,
+    /// A person who never had a token may enrol one with the password alone.
+    #[serde(default)]
+    pub enrol_at_first_login: bool,
+    #[serde(default)]
+    pub default_language: crate::text::Language,
+    /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.
+    #[serde(default)]
+    pub time_zone: Option<Zone>,
+}
+
+/// A time zone by its IANA name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Zone(pub TimeZone);
+
+impl TryFrom<String> for Zone {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        TimeZone::get(&name).map(Self).map_err(|_| {
+            format!("no time zone {name:?}; use a name such as \"Asia/Tokyo\" or \"UTC\"")
+        })
+    }
+}
+
+fn account() -> String {
+    "{user}".into()
+}
+
+fn data() -> PathBuf {
+    "/var/lib/sekisho-portal".into()
+}
+
+fn key_file() -> PathBuf {
+    "/etc/sekisho/portal.key".into()
+}
+
+fn agent_socket() -> PathBuf {
+    agent_api::DEFAULT_SOCKET.into()
+}
+
+impl Portal {
+    pub fn time_zone(&self) -> TimeZone {
+        self.time_zone
+            .as_ref()
+            .map_or_else(TimeZone::system, |zone| zone.0.clone())
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.data.join("portal.sqlite")
+    }
+
+    /// Where people reach the portal, without a slash at the end.
+    pub fn url(&self) -> String {
+        match (&self.public_url, self.listen.first()) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(address)) if address.port() == 443 => match address.ip() {
+                std::net::IpAddr::V4(ip) => format!("https://{ip}"),
+                std::net::IpAddr::V6(ip) => format!("https://[{ip}]"),
+            },
+            (None, Some(address)) => format!("https://{address}"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
+            path: path.to_owned(),
+            at: None,
+            message: format!("cannot read the configuration: {e}; name it with --config FILE"),
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks a configuration's text; `path` is only for the message.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError {
+            path: path.to_owned(),
+            at: e.span().map(|span| line_and_column(text, span.start)),
+            message: e.message().to_owned(),
+        })?;
+        config.check().map_err(|(key, message)| ConfigError {
+            path: path.to_owned(),
+            at: find(text, key),
+            message,
+        })?;
+        Ok(config)
+    }
+
+    /// What one value cannot know of the others. Err: the key to point at, and the sentence.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let portal = &self.portal;
+        for (key, value) in [("name", &portal.name), ("issuer", &portal.issuer)] {
+            if value.trim().is_empty() || value.chars().count() > 80 {
+                return Err((key, format!("{key} must have 1 to 80 characters")));
+            }
+        }
+        if portal.issuer.contains(':') {
+            return Err((
+                "issuer",
+                "issuer must not contain ':', which parts issuer and account in the app".into(),
+            ));
+        }
+        if !portal.account.contains("{user}") || portal.account.contains(':') {
+            return Err(("account", "account must contain {user} and no ':'".into()));
+        }
+        if portal.listen.is_empty() {
+            return Err((
+                "listen",
+                "listen needs at least one address, e.g. \"192.0.2.1:8443\"".into(),
+            ));
+        }
+        if let Some(url) = &portal.public_url
+            && !url.starts_with("https://")
+        {
+            return Err(("public_url", "public_url must start with https://".into()));
+        }
+        self.tls.check()?;
+        self.limits.check()?;
+        self.access
+            .iter()
+            .try_for_each(|access| access.check().map_err(|m| ("factors", m)))
+    }
+}
+
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// The first line that sets `key` or opens the table `key`.
+fn find(text: &str, key: &str) -> Option<(usize, usize)> {
+    text.lines().enumerate().find_map(|(index, line)| {
+        let trimmed = line.trim_start();
+        let is_key = trimmed
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with('='));
+        let is_table = trimmed.trim_end() == format!("[{key}]");
+        (is_key || is_table).then(|| (index + 1, line.len() - trimmed.len() + 1))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! `[directory]`: where users and groups live. A plain LDAP connection and unverified certificates
+//! cannot be expressed.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::units::{Length, Whole};
+
+/// One of the two kinds, each with the settings it needs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Raw")]
+pub enum Directory {
+    Local(LocalSettings),
+    Ldap(Box<LdapSettings>),
+}
+
+/// The local users file.
+#[derive(Clone, Debug)]
+pub struct LocalSettings {
+    pub file: PathBuf,
+}
+
+/// One or more LDAP servers that hold the same entries.
+#[derive(Clone, Debug)]
+pub struct LdapSettings {
+    /// `ldaps://host[:port]`, or `ldap://` with StartTLS. Tried in order.
+    pub urls: Vec<String>,
+    pub starttls: bool,
+    /// PEM file with certificates to trust besides the machine's own.
+    pub ca: Option<PathBuf>,
+    /// Who searches; anonymous if absent.
+    pub bind_dn: Option<String>,
+    pub bind_password_file: Option<PathBuf>,
+    pub base: String,
+    /// `{user}` stands for the escaped user name.
+    pub user_filter: String,
+    pub name_attribute: String,
+    /// Stable id: `entryUUID`, `objectGUID`, …
+    pub id_attribute: String,
+    /// Groups listed on the person's entry; None: not asked for.
+    pub member_of: Option<String>,
+    /// Groups found by a search; None: no search.
+    pub group_base: Option<String>,
+    /// `{dn}` and `{user}` stand for the escaped DN and name.
+    pub group_filter: String,
+    pub group_attribute: String,
+    pub timeout: Length<1, 60>,
+    pub connections: Whole<1, 64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Local,
+    Ldap,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    kind: Kind,
+    file: Option<PathBuf>,
+    urls: Option<Vec<String>>,
+    starttls: Option<bool>,
+    ca: Option<PathBuf>,
+    bind_dn: Option<String>,
+    bind_password_file: Option<PathBuf>,
+    base: Option<String>,
+    user_filter: Option<String>,
+    name_attribute: Option<String>,
+    id_attribute: Option<String>,
+    member_of: Option<String>,
+    group_base: Option<String>,
+    group_filter: Option<String>,
+    group_attribute: Option<String>,
+    timeout: Option<Length<1, 60>>,
+    connections: Option<Whole<1, 64>>,
+}
+
+impl TryFrom<Raw> for Directory {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, Self::Error> {
+        match raw.kind {
+            Kind::Local => raw.local(),
+            Kind::Ldap => raw.ldap(),
+        }
+    }
+}
+
+impl Raw {
+    fn local(self) -> Result<Directory, String> {
+        if self.urls.is_some() || self.base.is_some() || self.bind_dn.is_some() {
+            return Err(
+                "kind = \"local\" takes only `file`; LDAP keys need kind = \"ldap\"".into(),
+            );
+        }
+        let file = self
+            .file
+            .ok_or("kind = \"local\" needs `file`, the users file")?;
+        Ok(Directory::Local(LocalSettings { file }))
+    }
+
+    fn ldap(self) -> Result<Directory, String> {
+        if self.file.is_some() {
+            return Err("kind = \"ldap\" does not take `file`".into());
+        }
+        let urls = self.urls.filter(|urls| !urls.is_empty());
+        let urls =
+            urls.ok_or("kind = \"ldap\" needs `urls`, e.g. [\"ldaps://dc1.example.com\"]")?;
+        let starttls = self.starttls.unwrap_or(false);
+        for url in &urls {
+            check_url(url, starttls)?;
+        }
+        if self.bind_dn.is_some() != self.bind_password_file.is_some() {
+            return Err("bind_dn and bind_password_file go together".into());
+        }
+        let user_filter = self.user_filter.unwrap_or_else(|| "(uid={user})".into());
+        check_filter("user_filter", &user_filter, &["{user}"])?;
+        let group_filter = self.group_filter.unwrap_or_else(|| "(member={dn})".into());
+        check_filter("group_filter", &group_filter, &["{dn}", "{user}"])?;
+        let member_of = self.member_of.unwrap_or_else(|| "memberOf".into());
+        Ok(Directory::Ldap(Box::new(LdapSettings {
+            urls,
+            starttls,
+            ca: self.ca,
+            bind_dn: self.bind_dn,
+            bind_password_file: self.bind_password_file,
+            base: self
+                .base
+                .ok_or("kind = \"ldap\" needs `base`, where people are searched")?,
+            user_filter,
+            name_attribute: self.name_attribute.unwrap_or_else(|| "uid".into()),
+            id_attribute: self.id_attribute.unwrap_or_else(|| "entryUUID".into()),
+            member_of: Some(member_of).filter(|name| name != "none"),
+            group_base: self.group_base,
+            group_filter,
+            group_attribute: self.group_attribute.unwrap_or_else(|| "cn".into()),
+            timeout: self.timeout.unwrap_or(Length::of::<5>()),
+            connections: self.connections.unwrap_or(Whole::of::<8>()),
+        })))
+    }
+}
+
+fn check_url(url: &str, starttls: bool) -> Result<(), String> {
+    let fine = if starttls {
+        url.starts_with("ldap://")
+    } else {
+        url.starts_with("ldaps://")
+    };
+    if fine {
+        return Ok(());
+    }
+    Err(format!(
+        "{url:?}: passwords travel only under TLS; use ldaps://, or ldap:// with starttls = true"
+    ))
+}
+
+fn check_filter(key: &str, filter: &str, any_of: &[&str]) -> Result<(), String> {
+    if !any_of.iter().any(|mark| filter.contains(mark)) {
+        return Err(format!("{key} must contain {}", any_of.join(" or ")));
+    }
+    let probe = filter.replace("{user}", "x").replace("{dn}", "x");
+    ldap3::parse_filter(&probe)
+        .map(|_| ())
+        .map_err(|_| format!("{key} {filter:?} is no LDAP filter; write e.g. \"(uid={{user}})\""))
+}

@@ -1,0 +1,307 @@
+//! Enrolment: a new seed is pending until a code of it was typed, and its step is taken with it. A
+//! ticket is redeemed by password, once. A seed is shown while pending and never again.
+
+use agent_api::AuditKind;
+use jiff::Timestamp;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::{
+    audit::{clean, draft},
+    clock::Stopwatch,
+    directory::{Account, Password, UserName},
+    login::{Refusal, Shown, Trace, Typed},
+    portal::{Failure, Portal},
+    random,
+    store::{NewToken, TokenRow, TokenState},
+    totp::{Code, Seed},
+};
+
+/// How a token came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Ticket,
+    FirstLogin,
+    OwnPage,
+}
+
+impl Origin {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::FirstLogin => "first-login",
+            Self::OwnPage => "own-page",
+        }
+    }
+}
+
+/// A pending token, to be shown.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// What the confirming form sends back: the id, and the handle where there is no cookie.
+    pub(crate) token: Zeroizing<String>,
+    pub(crate) user: String,
+    pub(crate) seed: Seed,
+}
+
+/// How a confirmation ended.
+#[derive(Debug)]
+pub(crate) enum Confirmed {
+    Done,
+    /// Shown again, with the phone's clock error in seconds where the code fits another time.
+    Wrong {
+        offer: Offer,
+        clock: Option<i64>,
+    },
+    /// No such pending token, its time is over, or too many wrong codes.
+    Over,
+}
+
+/// Who confirms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Confirmer<'a> {
+    /// A logged-in person, by the directory's id.
+    Person(&'a str),
+    /// Whoever holds the handle that the enrolment page was given.
+    Handle,
+}
+
+/// The most tokens are there already.
+#[derive(Debug)]
+pub(crate) struct TooMany;
+
+impl Portal {
+    /// Makes a pending token.
+    pub(crate) async fn offer(
+        &self,
+        account: &Account,
+        origin: Origin,
+        replaces: Option<&str>,
+    ) -> Result<Result<Offer, TooMany>, Failure> {
+        let now = self.now().as_second();
+        let tokens = self.store.tokens_of(&account.id).await?;
+        let counted = tokens.iter().filter(|token| {
+            (token.is(TokenState::Active) || token.is(TokenState::Suspended))
+                && Some(token.id.as_str()) != replaces
+        });
+        let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
+        if counted.count() >= most {
+            return Ok(Err(TooMany));
+        }
+        // One enrolment at a time: an earlier page that was left open ends.
+        for token in tokens.iter().filter(|token| token.is(TokenState::Pending)) {
+            self.store.revoke_token(&token.id).await?;
+        }
+        let seed = Seed::random();
+        let id = random::id('t');
+        let handle = (origin != Origin::OwnPage)
+            .then(random::handle)
+            .map(Zeroizing::new);
+        // A verb may rotate the key between sealing and writing; then once more with the new key.
+        for _ in 0..3 {
+            let (sealed, key_id) = self.codes.seal(&id, &seed)?;
+            let new = NewToken {
+                id: &id,
+                user_id: &account.id,
+                user_name: &account.name,
+                name: "",
+                state: TokenState::Pending,
+                secret: &sealed,
+                key_id: &key_id,
+                weak: false,
+                origin: origin.name(),
+                handle: handle.as_ref().map(|handle| random::digest(handle)),
+                replaces,
+                created: now,
+                expires: Some(now + self.config.limits.pending.seconds()),
+            };
+            if self.store.add_token(&new).await? {
+                let token = match &handle {
+                    Some(handle) => format!("{id}.{}", handle.as_str()),
+                    None => id,
+                };
+                let token = Zeroizing::new(token);
+                return Ok(Ok(Offer {
+                    token,
+                    user: account.name.clone(),
+                    seed,
+                }));
+            }
+            self.codes.take_key()?;
+        }
+        Err(Failure::Offer("the key changes all the time".into()))
+    }
+
+    /// Looks at the first code of a pending token.
+    pub(crate) async fn confirm(
+        &self,
+        token: &str,
+        confirmer: Confirmer<'_>,
+        code: &str,
+        name: &str,
+    ) -> Result<Confirmed, Failure> {
+        let now = self.now();
+        let Some(row) = self.pending(token, confirmer).await? else {
+            return Ok(Confirmed::Over);
+        };
+        if self
+            .store
+            .count_try(&row.id, now.as_second())
+            .await?
+            .is_none()
+        {
+            return Ok(Confirmed::Over);
+        }
+        let seed = self.codes.seed(&row)?;
+        let code = Code::parse(code);
+        let step = code
+            .as_ref()
+            .and_then(|code| seed.step_of(code, now, self.codes.skew()));
+        let Some(step) = step else {
+            let clock = code.and_then(|code| seed.clock_offset(&code, now));
+            let offer = Offer {
+                token: Zeroizing::new(token.to_owned()),
+                user: row.user_name,
+                seed,
+            };
+            return Ok(Confirmed::Wrong { offer, clock });
+        };
+        let name = token_name(name, now);
+        if !self
+            .store
+            .confirm_token(&row.id, &name, step, now.as_second())
+            .await?
+        {
+            return Ok(Confirmed::Over);
+        }
+        let mut record = draft(AuditKind::Token, "enrolled");
+        record.user = Some(row.user_name);
+        record.token = Some(row.id);
+        record.reason = Some(format!("by {}", row.origin));
+        self.audit.write(record).await?;
+        Ok(Confirmed::Done)
+    }
+
+    async fn pending(
+        &self,
+        token: &str,
+        confirmer: Confirmer<'_>,
+    ) -> Result<Option<TokenRow>, Failure> {
+        let (id, handle) = token.split_once('.').unwrap_or((token, ""));
+        let row = self
+            .store
+            .token(id)
+            .await?
+            .filter(|row| row.is(TokenState::Pending));
+        Ok(row.filter(|row| match (confirmer, &row.handle) {
+            (Confirmer::Person(user), None) => row.user_id == user,
+            (Confirmer::Handle, Some(digest)) => {
+                random::digest(handle).ct_eq(digest.as_slice()).into()
+            }
+            _ => false,
+        }))
+    }
+
+    /// Redeems a ticket: limits → ticket → password → state → the ticket is taken. A wrong ticket
+    /// never costs a bind, and all refusals look and take the same.
+    pub(crate) async fn redeem(
+        &self,
+        typed: &Typed<'_>,
+        ticket: &str,
+    ) -> Result<Result<Offer, Shown>, Failure> {
+        let watch = Stopwatch::started();
+        let mut trace = Trace::default();
+        let judged = match self.judge_ticket(typed, ticket, &mut trace).await {
+            Ok(judged) => judged,
+            Err(failure) => Err(self.down(typed, &failure).await),
+        };
+        if trace.full {
+            self.pace.note(watch.elapsed());
+        }
+        let mut record = draft(
+            AuditKind::Ticket,
+            judged.as_ref().map_or_else(|r| r.reason, |_| "used"),
+        );
+        record.user = Some(match &trace.account {
+            Some(account) => account.name.clone(),
+            None => clean(typed.username),
+        });
+        record.source = Some(typed.from.ip());
+        record.reason = trace.note;
+        record.request_id = Some(typed.request_id.to_owned());
+        self.audit.write(record).await?;
+        match judged {
+            Ok(offer) => Ok(Ok(offer)),
+            Err(refusal) => {
+                self.pace.hold(watch).await;
+                Ok(Err(refusal.shown))
+            }
+        }
+    }
+
+    async fn judge_ticket(
+        &self,
+        typed: &Typed<'_>,
+        ticket: &str,
+        trace: &mut Trace,
+    ) -> Result<Result<Offer, Refusal>, Failure> {
+        let Some(name) = UserName::parse(typed.username) else {
+            return Ok(Err(Refusal::generic("bad-user-name")));
+        };
+        if let Err(refusal) = self.admit(typed.from, &name).await? {
+            return Ok(Err(refusal));
+        }
+        let now = self.now().as_second();
+        let Some(account) = self.directory.find(&name).await? else {
+            return Ok(Err(Refusal::generic("unknown-user")));
+        };
+        trace.account = Some(account.clone());
+        let digest = random::digest(&ticket_letters(ticket));
+        if !self.store.ticket_is_open(&digest, &account.id, now).await? {
+            return Ok(Err(Refusal::generic("no-such-ticket")));
+        }
+        let Some(password) = Password::parse(typed.password) else {
+            return Ok(Err(Refusal::generic("bad-password-shape")));
+        };
+        let passed = match self.password(account, &password, trace).await? {
+            Ok(passed) => passed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(row) = self
+            .store
+            .take_ticket(&digest, &passed.account().id, now)
+            .await?
+        else {
+            return Ok(Err(Refusal::generic("no-such-ticket")));
+        };
+        trace.note = Some(format!(
+            "{}, vouched by {}: {}",
+            row.id, row.issued_by, row.note
+        ));
+        self.store.forgive(&name.key()).await?;
+        self.store.lift_bar(&passed.account().id).await?;
+        let replaces = row.replaces.as_deref();
+        match self
+            .offer(passed.account(), Origin::Ticket, replaces)
+            .await?
+        {
+            Ok(offer) => Ok(Ok(offer)),
+            Err(TooMany) => Ok(Err(Refusal::generic("too-many-tokens"))),
+        }
+    }
+}
+
+/// A ticket code as stored: upper-case letters and digits only.
+pub(crate) fn ticket_letters(typed: &str) -> Zeroizing<String> {
+    let letters = typed.chars().take(256).filter(char::is_ascii_alphanumeric);
+    Zeroizing::new(letters.map(|c| c.to_ascii_uppercase()).collect())
+}
+
+/// A person's name for a token, made fit to be shown.
+fn token_name(typed: &str, now: Timestamp) -> String {
+    let name: String = typed.chars().filter(|c| !c.is_control()).take(40).collect();
+    match name.trim() {
+        "" => now.strftime("app %F").to_string(),
+        name => name.to_owned(),
+    }
+}

@@ -1,0 +1,33 @@
+//! The web portal: proves who somebody is by directory password and one-time code, and asks the
+//! agent to open services for the address they prove themselves from. It cannot open anything
+//! itself: it has no path to the filter, and asking needs a proof that only the checks can make.
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod audit;
+pub mod cli;
+mod client_addr;
+mod clock;
+mod codes;
+mod config;
+mod directory;
+mod enrol;
+mod grants;
+mod health;
+mod key;
+mod limits;
+mod live;
+mod login;
+mod pace;
+mod portal;
+mod proof;
+mod random;
+mod serve;
+mod store;
+mod text;
+mod totp;
+mod vault;
+mod web;
+
+pub use config::EXIT_CONFIG;

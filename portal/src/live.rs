@@ -1,0 +1,139 @@
+//! Live cookies: proof, for a while, that a person logged in from an address. Only the hash of a
+//! cookie is stored; it ends when idle, when old, at log-off and at lock-out.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::{
+    client_addr::ClientAddr,
+    config::Limits,
+    proof::{Factors, FactorsPassed},
+    random,
+    store::{CookieRow, Store, StoreError},
+};
+
+/// Longest accepted value of the cookie header's part.
+const VALUE_MAX: usize = 64;
+/// How often `seen` is written, in seconds.
+const TOUCH_EVERY: i64 = 30;
+
+/// A cookie that was found alive; made by [`LiveCookie::find`] only.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveCookie {
+    hash: Vec<u8>,
+    user_id: String,
+    user_name: String,
+    source: Option<IpAddr>,
+    factors: Factors,
+    created: i64,
+    notice: Option<String>,
+}
+
+impl LiveCookie {
+    /// Makes a new cookie for somebody who proved themselves just now; the value goes to the
+    /// browser and nowhere else.
+    pub(crate) async fn create(
+        store: &Store,
+        proof: &FactorsPassed,
+        from: ClientAddr,
+        now: Timestamp,
+    ) -> Result<(String, Self), StoreError> {
+        let value = random::handle();
+        let hash = random::digest(&value);
+        let row = CookieRow {
+            user_id: proof.account().id.clone(),
+            user_name: proof.user().to_owned(),
+            source: from.ip().to_string(),
+            factors: proof.factors().to_string(),
+            created: now.as_second(),
+            seen: now.as_second(),
+            notice: None,
+        };
+        store.add_cookie(&hash, &row).await?;
+        Ok((value, Self::from_row(hash, row)))
+    }
+
+    /// Looks a cookie's value up and keeps it awake.
+    pub(crate) async fn find(
+        store: &Store,
+        limits: &Limits,
+        value: &str,
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
+        if value.is_empty() || value.len() > VALUE_MAX {
+            return Ok(None);
+        }
+        let hash = random::digest(value);
+        let now = now.as_second();
+        let seen_after = now - limits.cookie_idle.seconds();
+        let made_after = now - limits.cookie_max.seconds();
+        let Some(row) = store.cookie(&hash, seen_after, made_after).await? else {
+            return Ok(None);
+        };
+        if now - row.seen >= TOUCH_EVERY {
+            store.touch_cookie(&hash, now).await?;
+        }
+        Ok(Some(Self::from_row(hash, row)))
+    }
+
+    fn from_row(hash: Vec<u8>, row: CookieRow) -> Self {
+        Self {
+            hash,
+            source: row.source.parse().ok(),
+            factors: Factors::parse(&row.factors),
+            user_id: row.user_id,
+            user_name: row.user_name,
+            created: row.created,
+            notice: row.notice,
+        }
+    }
+
+    pub(crate) fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    pub(crate) fn user_name(&self) -> &str {
+        &self.user_name
+    }
+
+    pub(crate) fn factors(&self) -> &Factors {
+        &self.factors
+    }
+
+    /// True: the person proved themselves from exactly this address, so it may be opened.
+    pub(crate) fn is_from(&self, address: ClientAddr) -> bool {
+        self.source == Some(address.ip())
+    }
+
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// True: the log-in is recent enough to change tokens.
+    pub(crate) fn is_fresh(&self, limits: &Limits, now: Timestamp) -> bool {
+        now.as_second() - self.created <= limits.fresh.seconds()
+    }
+
+    /// Keeps words to be said on the page after the redirect; gives the id to ask for them with.
+    pub(crate) async fn leave_notice(
+        &self,
+        store: &Store,
+        words: &str,
+    ) -> Result<String, StoreError> {
+        let id = random::request_id().to_lowercase();
+        store
+            .set_notice(&self.hash, &format!("{id} {words}"))
+            .await?;
+        Ok(id)
+    }
+
+    /// The words kept under `id`.
+    pub(crate) fn notice(&self, id: &str) -> Option<&str> {
+        self.notice.as_deref()?.strip_prefix(id)?.strip_prefix(' ')
+    }
+
+    pub(crate) async fn end(&self, store: &Store) -> Result<(), StoreError> {
+        store.remove_cookie(&self.hash).await
+    }
+}

@@ -1,0 +1,166 @@
+//! Everything a running portal holds, opened in the order in which mistakes are best told:
+//! configuration, key, database, directory.
+
+use std::{path::Path, sync::Arc};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    audit::Audit,
+    clock::Clock,
+    codes::{Codes, CodesError},
+    config::Config,
+    directory::{self, Directory, DirectoryError},
+    grants::{Grants, GrantsError},
+    health::Health,
+    key::{Key, KeyError},
+    limits::{Backoff, Rates, Spray},
+    pace::Pace,
+    store::{Store, StoreError},
+    text::Texts,
+};
+
+/// Why the portal cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(
+        "the secrets in {database} are sealed with key {sealed}, the key file {file} holds {held}; restore the right key file"
+    )]
+    OtherKey {
+        database: String,
+        sealed: String,
+        file: String,
+        held: String,
+    },
+    #[error("{0}")]
+    Texts(String),
+}
+
+/// Something that is not a person's fault stopped a request. Nothing is opened on it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Codes(#[from] CodesError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
+    #[error("a page cannot be made: {0}")]
+    Page(#[from] askama::Error),
+    #[error("a secret cannot be shown: {0}")]
+    Offer(String),
+}
+
+/// The portal's state, shared by all requests.
+#[derive(Debug)]
+pub struct Portal {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) codes: Codes,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) grants: Arc<dyn Grants>,
+    pub(crate) audit: Audit,
+    pub(crate) rates: Rates,
+    pub(crate) spray: Spray,
+    pub(crate) pace: Pace,
+    pub(crate) texts: Texts,
+    pub(crate) clock: Clock,
+    pub(crate) zone: TimeZone,
+    pub(crate) health: Health,
+}
+
+impl Portal {
+    /// Opens everything that `config` names, with the agent behind its socket.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let agent = Arc::new(agent_api::Client::new(&config.portal.agent_socket));
+        Self::open_with(config, agent, Clock::system()).await
+    }
+
+    pub(crate) async fn open_with(
+        config: Config,
+        grants: Arc<dyn Grants>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let texts = Texts::load().map_err(StartError::Texts)?;
+        let store = Store::open(&config.portal.database()).await?;
+        let codes = open_codes(&config, &store).await?;
+        let directory = directory::open(&config)?;
+        let audit = Audit::new(
+            grants.clone(),
+            store.clone(),
+            clock.clone(),
+            "portal".into(),
+        );
+        Ok(Self {
+            rates: Rates::new(&config.limits, clock.clone()),
+            spray: Spray::new(&config.limits),
+            pace: Pace::new(&config.limits),
+            zone: config.portal.time_zone(),
+            config,
+            store,
+            codes,
+            directory,
+            grants,
+            audit,
+            texts,
+            clock,
+            health: Health::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(&self.config.limits)
+    }
+}
+
+/// The database's seeds with the key that opens them. A rotation that was cut off between the
+/// database and the key file is finished here.
+pub(crate) async fn open_codes(config: &Config, store: &Store) -> Result<Codes, StartError> {
+    let file = &config.portal.key_file;
+    let mut key = Key::read(file)?;
+    match store.fact("key").await? {
+        None => store.set_fact("key", key.id()).await?,
+        Some(sealed) if sealed == key.id() => {}
+        Some(sealed) => {
+            let aside = next_key_file(file);
+            match Key::read(&aside) {
+                Ok(next) if next.id() == sealed => {
+                    std::fs::rename(&aside, file).map_err(|source| KeyError::Write {
+                        path: file.clone(),
+                        source,
+                    })?;
+                    key = next;
+                }
+                _ => {
+                    return Err(StartError::OtherKey {
+                        database: config.portal.database().display().to_string(),
+                        sealed,
+                        file: file.display().to_string(),
+                        held: key.id().to_owned(),
+                    });
+                }
+            }
+        }
+    }
+    let steps = config.limits.code_steps.value();
+    Ok(Codes::new(store.clone(), key, file.clone(), steps))
+}
+
+/// Where a rotation keeps the next key until the database is sealed with it.
+pub(crate) fn next_key_file(file: &Path) -> std::path::PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".next");
+    name.into()
+}

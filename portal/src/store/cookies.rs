@@ -1,0 +1,102 @@
+//! Rows of `cookies`: who proved themselves with which factors from where, until when it counts.
+
+use sqlx::FromRow;
+
+use super::{Store, StoreError};
+
+/// A live cookie.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct CookieRow {
+    pub(crate) user_id: String,
+    pub(crate) user_name: String,
+    pub(crate) source: String,
+    pub(crate) factors: String,
+    pub(crate) created: i64,
+    pub(crate) seen: i64,
+    pub(crate) notice: Option<String>,
+}
+
+impl Store {
+    pub(crate) async fn add_cookie(&self, hash: &[u8], row: &CookieRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO cookies (hash, user_id, user_name, source, factors, created, seen, notice)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(hash)
+        .bind(&row.user_id)
+        .bind(&row.user_name)
+        .bind(&row.source)
+        .bind(&row.factors)
+        .bind(row.created)
+        .bind(row.seen)
+        .bind(&row.notice)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// A cookie used after `seen_after` and made after `made_after`.
+    pub(crate) async fn cookie(
+        &self,
+        hash: &[u8],
+        seen_after: i64,
+        made_after: i64,
+    ) -> Result<Option<CookieRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT user_id, user_name, source, factors, created, seen, notice FROM cookies
+             WHERE hash = $1 AND seen > $2 AND created > $3",
+        )
+        .bind(hash)
+        .bind(seen_after)
+        .bind(made_after)
+        .fetch_optional(&self.readers)
+        .await?)
+    }
+
+    pub(crate) async fn touch_cookie(&self, hash: &[u8], now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE cookies SET seen = $2 WHERE hash = $1")
+            .bind(hash)
+            .bind(now)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_notice(&self, hash: &[u8], notice: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE cookies SET notice = $2 WHERE hash = $1")
+            .bind(hash)
+            .bind(notice)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_cookie(&self, hash: &[u8]) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM cookies WHERE hash = $1")
+            .bind(hash)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_cookies_of(&self, user_id: &str) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM cookies WHERE user_id = $1")
+            .bind(user_id)
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    pub(crate) async fn drop_old_cookies(
+        &self,
+        seen_before: i64,
+        made_before: i64,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM cookies WHERE seen <= $1 OR created <= $2")
+            .bind(seen_before)
+            .bind(made_before)
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -1,0 +1,165 @@
+//! Every word the portal says, in one file per language. A file that lacks a key, or has one too
+//! many, does not load; a test loads them all and compares their placeholders.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+/// A language the pages exist in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    #[default]
+    En,
+    Ja,
+}
+
+impl Language {
+    pub(crate) const ALL: [Self; 2] = [Self::En, Self::Ja];
+
+    /// The BCP 47 tag.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Ja => "ja",
+        }
+    }
+
+    pub(crate) fn of_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag() == tag)
+    }
+
+    /// The first wanted language that exists, by weight (RFC 9110 §12.5.4).
+    pub(crate) fn negotiate(accept: &str) -> Option<Self> {
+        let mut wanted: Vec<(f32, Self)> = Vec::new();
+        for part in accept.split(',').take(20) {
+            let (range, weight) = part.split_once(';').unwrap_or((part, "q=1"));
+            let primary = range
+                .trim()
+                .split('-')
+                .next()
+                .unwrap_or("")
+                .to_ascii_lowercase();
+            let weight = weight
+                .trim()
+                .strip_prefix("q=")
+                .and_then(|q| q.parse().ok());
+            if let (Some(language), Some(weight)) = (Self::of_tag(&primary), weight)
+                && weight > 0.0
+            {
+                wanted.push((weight, language));
+            }
+        }
+        // Stable: of equal weights the first written stays first.
+        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+        wanted.first().map(|(_, language)| *language)
+    }
+
+    fn source(self) -> &'static str {
+        match self {
+            Self::En => include_str!("../texts/en.toml"),
+            Self::Ja => include_str!("../texts/ja.toml"),
+        }
+    }
+}
+
+/// The texts of all languages.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    en: Arc<Words>,
+    ja: Arc<Words>,
+}
+
+impl Texts {
+    pub(crate) fn load() -> Result<Self, String> {
+        let load = |language: Language| {
+            toml::from_str::<Words>(language.source())
+                .map(Arc::new)
+                .map_err(|e| format!("texts/{}.toml: {e}", language.tag()))
+        };
+        Ok(Self {
+            en: load(Language::En)?,
+            ja: load(Language::Ja)?,
+        })
+    }
+
+    pub(crate) fn of(&self, language: Language) -> &Words {
+        match language {
+            Language::En => &self.en,
+            Language::Ja => &self.ja,
+        }
+    }
+}
+
+/// Puts values into a text's `{name}` places.
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
+}
+
+macro_rules! words {
+    ($($part:ident: $name:ident { $($key:ident),* $(,)? })*) => {
+        /// The texts of one language, by page.
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct Words {
+            $(pub(crate) $part: $name,)*
+        }
+        $(
+            #[derive(Debug, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(crate) struct $name {
+                $(pub(crate) $key: String,)*
+            }
+        )*
+    };
+}
+
+words! {
+    common: CommonWords {
+        language_name, skip, menu, access, devices, logins, help, log_off, signed_in_as, language,
+        contact, request, back, copy, copied, times_in, none, error, done, note,
+    }
+    login: LoginWords {
+        title, lead, from, username, password, code, code_hint, code_optional, remember, submit,
+        ticket, trouble, refused, wait, locked, must_change, directory_down, agent_down,
+        store_down, address, address_changed, again, off, off_partly,
+    }
+    access: AccessWords {
+        title, lead, empty, service, open, closed, ending, idle, idle_hint, until, left, packets,
+        last_seen, never, elsewhere, extend, extend_all, close, close_all, close_everywhere,
+        open_selected, choose, shared, opened, extended, closed_done, closed_none, failed_full,
+        failed_lockdown, failed_down, failed_refused, soon, unknown, other_address, sign_in_again,
+    }
+    devices: DevicesWords {
+        title, lead, name, state, created, last_used, never, pending, active, suspended,
+        suspended_operator, revoked, weak, suspend, resume, revoke, revoke_sure, revoke_hint, add,
+        add_hint, too_many, test, test_hint, test_submit, test_right, test_used, test_wrong,
+        suspended_done, resumed_done, revoked_done, added_done, not_possible, fresh, only_full,
+    }
+    enrol: EnrolWords {
+        title, step, scan, scan_hint, picture, r#type, type_hint, confirm, confirm_hint, name,
+        name_default, code, submit, once, wrong, used, clock, expired, done_title, done, go,
+    }
+    ticket: TicketWords {
+        title, lead, ticket, submit, refused,
+    }
+    logins: LoginsWords {
+        title, lead, when, from, result, device, ok, refused, empty,
+    }
+    help: HelpWords {
+        title, lead, symptom, cause, remedy, s1, c1, r1, s2, c2, r2, s3, c3, r3, s4, c4, r4, s5,
+        c5, r5, s6, c6, r6,
+    }
+    message: MessageWords {
+        not_found_title, not_found, too_large_title, too_large, cross_title, cross, bad_title,
+        bad, down_title,
+    }
+    time: TimeWords {
+        seconds, minutes, hours,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The pages. Every state change is a POST, every personal page is `no-store`, every response
+//! carries the same security headers; handlers decide nothing that a check elsewhere decides.
+
+mod access;
+mod cookies;
+mod devices;
+mod failed;
+mod form;
+mod headers;
+mod health;
+mod login;
+mod page;
+mod signins;
+mod statics;
+mod ticket;
+mod times;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use http::StatusCode;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+
+use crate::portal::Portal;
+use page::{HelpPage, render};
+use visit::Visit;
+
+/// The portal as a service. Each request needs a `Peer` among its extensions.
+pub(crate) fn router(portal: Arc<Portal>) -> Router {
+    let csrf = CsrfLayer::new().with_rejection_response(|_: ProtectionError| {
+        // The layer stands outside the handlers; `failed::dress` makes a page of this.
+        failed::Kind::CrossSite.into_response()
+    });
+    Router::new()
+        .route("/", get(login::show))
+        .route("/login", post(login::log_in))
+        .route("/logoff", post(login::log_off))
+        .route("/access", get(access::show))
+        .route("/access/open", post(access::open))
+        .route("/access/extend", post(access::extend))
+        .route("/access/close", post(access::close))
+        .route("/devices", get(devices::show))
+        .route("/devices/enrol", post(devices::enrol))
+        .route("/devices/confirm", post(devices::confirm))
+        .route("/devices/suspend", post(devices::suspend))
+        .route("/devices/resume", post(devices::resume))
+        .route("/devices/revoke", post(devices::revoke))
+        .route("/devices/test", post(devices::test))
+        .route("/ticket", get(ticket::show).post(ticket::redeem))
+        .route("/ticket/confirm", post(ticket::confirm))
+        .route("/logins", get(signins::show))
+        .route("/help", get(help))
+        .route("/language", post(login::language))
+        .route("/health", get(health::health))
+        .route("/static/{name}", get(statics::file))
+        .fallback(async || failed::Kind::NotFound)
+        .method_not_allowed_fallback(async || failed::Kind::Method)
+        .layer(csrf)
+        .layer(middleware::from_fn_with_state(
+            portal.clone(),
+            failed::dress,
+        ))
+        .layer(middleware::from_fn(headers::secure))
+        .with_state(portal)
+}
+
+async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let page = HelpPage {
+        page: visit.page(&portal, "/help"),
+    };
+    render(&visit, StatusCode::OK, &page)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! My access: what is open and until when, and the buttons to open, extend and close. Opening and
+//! extending work only from the address that proved itself; closing works from anywhere.
+
+use std::{net::IpAddr, sync::Arc};
+
+use agent_api::{CloseRequest, Grant, ProblemCode};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use http::StatusCode;
+use jiff::Timestamp;
+
+use super::{
+    failed::failed,
+    form::Form,
+    page::{AccessPage, AccessRow, Notice, OpenRow, render},
+    times::{self, Moment},
+    visit::Visit,
+};
+use crate::{
+    access::{self, ServiceId},
+    client_addr::ClientAddr,
+    directory::{Account, UserName},
+    grants::{self, GrantsError, Opened},
+    live::LiveCookie,
+    portal::{Failure, Portal},
+    proof::{Evidence, FactorsPassed},
+    text::{Words, fill},
+};
+
+/// From when on the end is announced, in seconds.
+const SOON: i64 = 15 * 60;
+
+/// `GET /access`.
+pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let cookie = match visit.person() {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    match page(&portal, &visit, cookie).await {
+        Ok(response) => response,
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Response, Failure> {
+    let mut page = visit.page(portal, "/access");
+    let words = page.t;
+    if let Some(said) = visit.notice.as_deref().and_then(|id| cookie.notice(id)) {
+        page.notices.extend(notices(said, words));
+    }
+    let from = visit.client.ok();
+    let here = from.is_some_and(|from| cookie.is_from(from));
+    let address = from.map(|from| from.ip().to_string()).unwrap_or_default();
+    if !here {
+        let proven = cookie.source().map(|ip| ip.to_string()).unwrap_or_default();
+        let text = &words.access.other_address;
+        page.notices.push(Notice::info(fill(
+            text,
+            &[("from", &proven), ("address", &address)],
+        )));
+    }
+    let allowed = match from {
+        Some(from) => allowed(portal, cookie, from).await,
+        None => Ok(Vec::new()),
+    };
+    let held = grants::held_by(portal.grants.as_ref(), cookie.user_name(), None).await;
+    let (allowed, held) = match (allowed, held) {
+        (Ok(allowed), Ok(held)) => (allowed, held),
+        (allowed, held) => {
+            let failure = allowed.err().or(held.err().map(Failure::from));
+            tracing::warn!(request = %visit.id, ?failure, "my access is shown without grants");
+            page.notices.push(Notice::bad(&words.access.unknown));
+            (Vec::new(), Vec::new())
+        }
+    };
+    let now = portal.now();
+    let shared = held.iter().any(|grant| {
+        Some(grant.source) == from.map(ClientAddr::ip)
+            && grant
+                .holders
+                .iter()
+                .any(|holder| holder.user != cookie.user_name())
+    });
+    let (rows, elsewhere) = rows(
+        portal,
+        visit,
+        &allowed,
+        &held,
+        from.map(ClientAddr::ip),
+        now,
+    );
+    if here
+        && rows
+            .iter()
+            .any(|row| row.open.as_ref().is_some_and(|open| open.soon))
+    {
+        page.notices.push(Notice::info(&words.access.soon));
+    }
+    let page = AccessPage {
+        page,
+        address,
+        rows,
+        elsewhere,
+        here,
+        shared,
+    };
+    Ok(render(visit, StatusCode::OK, &page))
+}
+
+/// The services the person may open now, by the directory's groups of now.
+async fn allowed(
+    portal: &Portal,
+    cookie: &LiveCookie,
+    from: ClientAddr,
+) -> Result<Vec<ServiceId>, Failure> {
+    let Some(account) = account(portal, cookie).await? else {
+        return Ok(Vec::new());
+    };
+    let services = portal.grants.services().await?;
+    let rules = &portal.config.access;
+    Ok(access::allowed(
+        &services,
+        &account,
+        rules,
+        from.ip(),
+        cookie.factors(),
+    ))
+}
+
+/// The cookie's person as the directory knows them now; None when they are gone or another one.
+pub(super) async fn account(
+    portal: &Portal,
+    cookie: &LiveCookie,
+) -> Result<Option<Account>, Failure> {
+    let Some(name) = UserName::parse(cookie.user_name()) else {
+        return Ok(None);
+    };
+    let found = portal.directory.find(&name).await?;
+    Ok(found.filter(|account| account.id == cookie.user_id()))
+}
+
+fn rows(
+    portal: &Portal,
+    visit: &Visit,
+    allowed: &[ServiceId],
+    held: &[Grant],
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> (Vec<AccessRow>, Vec<AccessRow>) {
+    let words = portal.texts.of(visit.language);
+    let row = |grant: &Grant| AccessRow {
+        service: grant.service.clone(),
+        source: grant.source.to_string(),
+        allowed: allowed.iter().any(|id| id.name() == grant.service),
+        open: Some(open_row(portal, visit, words, grant, now)),
+    };
+    let (mine, other): (Vec<&Grant>, Vec<&Grant>) =
+        held.iter().partition(|grant| Some(grant.source) == from);
+    let mut rows: Vec<AccessRow> = mine.into_iter().map(row).collect();
+    for id in allowed {
+        if !rows.iter().any(|row| row.service == id.name()) {
+            rows.push(AccessRow {
+                service: id.name().to_owned(),
+                source: String::new(),
+                allowed: true,
+                open: None,
+            });
+        }
+    }
+    rows.sort_by(|a, b| (a.open.is_none(), &a.service).cmp(&(b.open.is_none(), &b.service)));
+    (rows, other.into_iter().map(row).collect())
+}
+
+fn open_row(
+    portal: &Portal,
+    visit: &Visit,
+    words: &Words,
+    grant: &Grant,
+    now: Timestamp,
+) -> OpenRow {
+    let left = grant
+        .deadline
+        .as_second()
+        .saturating_sub(now.as_second())
+        .max(0);
+    let moment = |at| Moment::new(at, now, &portal.zone, visit.language);
+    OpenRow {
+        until: moment(grant.deadline),
+        deadline: grant.deadline.as_second(),
+        left: fill(&words.access.left, &[("time", &times::length(left, words))]),
+        soon: left < SOON,
+        packets: grouped(grant.packets),
+        last_seen: grant.last_seen.map(moment),
+    }
+}
+
+/// `1 234 567` with narrow blanks, which no language mistakes for a decimal mark.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `POST /access/open`: the services named, or all.
+pub(super) async fn open(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
+    ask(&portal, &visit, &form, "opened").await
+}
+
+/// `POST /access/extend`: asking again moves the deadline.
+pub(super) async fn extend(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    ask(&portal, &visit, &form, "extended").await
+}
+
+async fn ask(portal: &Portal, visit: &Visit, form: &Form, word: &str) -> Response {
+    let (cookie, from) = match (visit.person(), visit.from()) {
+        (Ok(cookie), Ok(from)) => (cookie, from),
+        (Err(response), _) | (_, Err(response)) => return response,
+    };
+    if !cookie.is_from(from) {
+        // A cookie that came along to another address opens nothing there.
+        return again(portal, visit, cookie, "/?say=address").await;
+    }
+    match ask_agent(portal, visit, cookie, from, form, word).await {
+        Ok(response) => response,
+        Err(failure) => failed(visit, &failure),
+    }
+}
+
+async fn ask_agent(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    from: ClientAddr,
+    form: &Form,
+    word: &str,
+) -> Result<Response, Failure> {
+    let Some(account) = account(portal, cookie).await? else {
+        return Ok(again(portal, visit, cookie, "/?say=again").await);
+    };
+    let services = portal.grants.services().await?;
+    let rules = &portal.config.access;
+    let mut wanted = access::allowed(&services, &account, rules, from.ip(), cookie.factors());
+    if form.has("service") {
+        wanted.retain(|id| form.all("service").any(|name| name == id.name()));
+    } else if word == "extended" {
+        let user = cookie.user_name();
+        let held = grants::held_by(portal.grants.as_ref(), user, Some(from.ip())).await?;
+        wanted.retain(|id| held.iter().any(|grant| grant.service == id.name()));
+    }
+    let Some(proof) = FactorsPassed::new(Evidence::Cookie(cookie.clone(), account)) else {
+        return Ok(again(portal, visit, cookie, "/?say=again").await);
+    };
+    let opened = grants::open(portal.grants.as_ref(), proof, from, wanted, &visit.id).await;
+    let words = opened_words(word, &opened);
+    let words = if words.is_empty() {
+        "refused:-".to_owned()
+    } else {
+        words
+    };
+    let id = cookie.leave_notice(&portal.store, &words).await?;
+    Ok(Redirect::to(&format!("/access?n={id}")).into_response())
+}
+
+/// Ends the cookie and asks for a new log-in.
+pub(super) async fn again(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    to: &str,
+) -> Response {
+    match cookie.end(&portal.store).await {
+        Ok(()) => Redirect::to(to).into_response(),
+        Err(failure) => failed(visit, &failure.into()),
+    }
+}
+
+/// `POST /access/close`: a service or all, from one source or from everywhere.
+pub(super) async fn close(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
+    let cookie = match visit.person() {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    let source = match form.text("source") {
+        "" => None,
+        text => match text.parse::<IpAddr>() {
+            Ok(ip) => Some(ip),
+            Err(_) => return super::failed::Kind::Bad.into_response(),
+        },
+    };
+    let request = CloseRequest {
+        source,
+        service: Some(form.text("service").to_owned()).filter(|name| !name.is_empty()),
+        user: Some(cookie.user_name().to_owned()),
+        all: false,
+        reason: Some("closed by the person".into()),
+        request_id: Some(visit.id.clone()),
+    };
+    let done = async {
+        let closed = portal.grants.close(&request).await.map_err(Failure::from)?;
+        let mut names: Vec<&str> = closed.closed.iter().map(|c| c.service.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let words = format!("closed:{}", names.join(","));
+        Ok::<String, Failure>(cookie.leave_notice(&portal.store, &words).await?)
+    };
+    match done.await {
+        Ok(id) => Redirect::to(&format!("/access?n={id}")).into_response(),
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// What became of each service, as words for [`notices`]: `opened:web,ssh full:db`.
+pub(super) fn opened_words(word: &str, opened: &[Opened]) -> String {
+    let mut words: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in opened {
+        let key = match &one.result {
+            Ok(_) => word,
+            Err(failure) => {
+                tracing::warn!(service = one.service.name(), %failure, "a service was not opened");
+                match failure {
+                    GrantsError::Down(_) => "down",
+                    GrantsError::Refused(problem) => match problem.code {
+                        ProblemCode::Full => "full",
+                        ProblemCode::Lockdown => "lockdown",
+                        ProblemCode::Unavailable => "down",
+                        _ => "refused",
+                    },
+                }
+            }
+        };
+        match words.iter_mut().find(|(found, _)| *found == key) {
+            Some((_, names)) => names.push(one.service.name()),
+            None => words.push((key, vec![one.service.name()])),
+        }
+    }
+    let joined: Vec<String> = words
+        .iter()
+        .map(|(key, names)| format!("{key}:{}", names.join(",")))
+        .collect();
+    joined.join(" ")
+}
+
+/// The sentences for kept words.
+fn notices(said: &str, words: &Words) -> Vec<Notice> {
+    let access = &words.access;
+    said.split(' ')
+        .filter_map(|part| part.split_once(':'))
+        .filter_map(|(key, names)| {
+            let names = names.replace(',', ", ");
+            let text = |text: &str| fill(text, &[("services", &names)]);
+            Some(match key {
+                "opened" => Notice::good(text(&access.opened)),
+                "extended" => Notice::good(text(&access.extended)),
+                "closed" if names.is_empty() => Notice::info(&access.closed_none),
+                "closed" => Notice::good(text(&access.closed_done)),
+                "full" => Notice::bad(text(&access.failed_full)),
+                "lockdown" => Notice::bad(text(&access.failed_lockdown)),
+                "down" => Notice::bad(text(&access.failed_down)),
+                "refused" => Notice::bad(text(&access.failed_refused)),
+                _ => return None,
+            })
+        })
+        .collect()
+}

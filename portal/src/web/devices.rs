@@ -1,0 +1,331 @@
+//! My devices: a person's own tokens. Changes that could help a stranger in (add, resume, revoke)
+//! need a recent log-in with both factors; suspending, the safe direction, does not.
+
+use std::sync::Arc;
+
+use agent_api::AuditKind;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use http::StatusCode;
+
+use super::{
+    access::{account, again},
+    failed::failed,
+    form::Form,
+    page::{DeviceRow, DevicesPage, Notice, render},
+    ticket::{confirmed_page, enrol_page},
+    times::Moment,
+    visit::Visit,
+};
+use crate::{
+    audit::draft,
+    codes::CodeRefused,
+    enrol::{Confirmed, Confirmer, Origin, TooMany},
+    limits::SourceKey,
+    live::LiveCookie,
+    portal::{Failure, Portal},
+    store::{SuspendedBy, TokenRow, TokenState},
+    text::fill,
+    totp::Code,
+};
+
+/// `GET /devices`.
+pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let cookie = match visit.person() {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    let words = &portal.texts.of(visit.language).devices;
+    let notice = visit
+        .notice
+        .as_deref()
+        .and_then(|id| cookie.notice(id))
+        .and_then(|said| {
+            Some(match said {
+                "suspended" => Notice::good(&words.suspended_done),
+                "resumed" => Notice::good(&words.resumed_done),
+                "revoked" => Notice::good(&words.revoked_done),
+                "added" => Notice::good(&words.added_done),
+                "not-possible" => Notice::bad(&words.not_possible),
+                "too-many" => Notice::bad(&words.too_many),
+                "only-full" => Notice::bad(&words.only_full),
+                _ => return None,
+            })
+        });
+    page(&portal, &visit, cookie, StatusCode::OK, notice).await
+}
+
+async fn page(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    status: StatusCode,
+    notice: Option<Notice>,
+) -> Response {
+    let tokens = match portal.store.tokens_of(cookie.user_id()).await {
+        Ok(tokens) => tokens,
+        Err(failure) => return failed(visit, &failure.into()),
+    };
+    let mut page = visit.page(portal, "/devices");
+    page.notices.extend(notice);
+    let live = |token: &&TokenRow| token.is(TokenState::Active) || token.is(TokenState::Suspended);
+    let most = usize::try_from(portal.config.limits.tokens_per_user.value()).unwrap_or(1);
+    let full = tokens.iter().filter(live).count() >= most;
+    let devices = tokens
+        .iter()
+        .filter(|token| !token.never_counted())
+        .map(|token| row(portal, visit, token))
+        .collect();
+    render(
+        visit,
+        status,
+        &DevicesPage {
+            page,
+            devices,
+            full,
+        },
+    )
+}
+
+fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a> {
+    let words = &portal.texts.of(visit.language).devices;
+    let (active, suspended) = (
+        token.is(TokenState::Active),
+        token.is(TokenState::Suspended),
+    );
+    let (state, tone) = match (active, suspended, token.own_suspension()) {
+        (true, ..) => (&words.active, "good"),
+        (_, true, true) => (&words.suspended, "info"),
+        (_, true, false) => (&words.suspended_operator, "info"),
+        _ if token.is(TokenState::Pending) => (&words.pending, "info"),
+        _ => (&words.revoked, "off"),
+    };
+    let moment = |second| Moment::of_second(second, portal.now(), &portal.zone, visit.language);
+    DeviceRow {
+        id: token.id.clone(),
+        name: token.name.clone(),
+        state,
+        tone,
+        weak: token.weak && (active || suspended),
+        created: moment(token.created),
+        last_used: token.last_used.map(moment),
+        may_suspend: active,
+        may_resume: suspended && token.own_suspension(),
+        may_revoke: active || suspended,
+    }
+}
+
+/// How recent and complete the log-in must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    AnyLogIn,
+    RecentBoth,
+}
+
+/// The person, if their log-in is good enough for the change.
+async fn changer<'a>(
+    portal: &Portal,
+    visit: &'a Visit,
+    asks: Asks,
+) -> Result<&'a LiveCookie, Response> {
+    let cookie = visit.person()?;
+    if asks == Asks::RecentBoth {
+        if !cookie.factors().are_both() {
+            return Err(back(portal, visit, cookie, "only-full").await);
+        }
+        if !cookie.is_fresh(&portal.config.limits, portal.now()) {
+            return Err(again(portal, visit, cookie, "/?say=fresh").await);
+        }
+    }
+    Ok(cookie)
+}
+
+/// Back to the list, with words.
+async fn back(portal: &Portal, visit: &Visit, cookie: &LiveCookie, words: &str) -> Response {
+    match cookie.leave_notice(&portal.store, words).await {
+        Ok(id) => Redirect::to(&format!("/devices?n={id}")).into_response(),
+        Err(failure) => failed(visit, &failure.into()),
+    }
+}
+
+/// `POST /devices/enrol`: shows a new secret.
+pub(super) async fn enrol(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let cookie = match changer(&portal, &visit, Asks::RecentBoth).await {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    let offered = async {
+        match account(&portal, cookie).await? {
+            Some(account) => portal
+                .offer(&account, Origin::OwnPage, None)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    };
+    match offered.await {
+        Ok(Some(Ok(offer))) => enrol_page(&portal, &visit, "/devices/confirm", offer, "", None),
+        Ok(Some(Err(TooMany))) => back(&portal, &visit, cookie, "too-many").await,
+        Ok(None) => again(&portal, &visit, cookie, "/?say=again").await,
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// `POST /devices/confirm`: the first code of the new token.
+pub(super) async fn confirm(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    let cookie = match changer(&portal, &visit, Asks::AnyLogIn).await {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    let confirmer = Confirmer::Person(cookie.user_id());
+    let name = form.text("name");
+    match portal
+        .confirm(form.text("token"), confirmer, form.text("code"), name)
+        .await
+    {
+        Ok(Confirmed::Done) => back(&portal, &visit, cookie, "added").await,
+        Ok(other) => confirmed_page(&portal, &visit, "/devices/confirm", other, name),
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// `POST /devices/suspend`.
+pub(super) async fn suspend(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    change(&portal, &visit, &form, Change::Suspend).await
+}
+
+/// `POST /devices/resume`.
+pub(super) async fn resume(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    change(&portal, &visit, &form, Change::Resume).await
+}
+
+/// `POST /devices/revoke`.
+pub(super) async fn revoke(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    change(&portal, &visit, &form, Change::Revoke).await
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Suspend,
+    Resume,
+    Revoke,
+}
+
+impl Change {
+    fn asks(self) -> Asks {
+        match self {
+            Self::Suspend => Asks::AnyLogIn,
+            Self::Resume | Self::Revoke => Asks::RecentBoth,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+            Self::Revoke => "revoked",
+        }
+    }
+}
+
+async fn change(portal: &Portal, visit: &Visit, form: &Form, change: Change) -> Response {
+    let cookie = match changer(portal, visit, change.asks()).await {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    match carry_out(portal, visit, cookie, form.text("token"), change).await {
+        Ok(true) => back(portal, visit, cookie, change.word()).await,
+        Ok(false) => back(portal, visit, cookie, "not-possible").await,
+        Err(failure) => failed(visit, &failure),
+    }
+}
+
+/// False: not this person's token, or not in a state for it.
+async fn carry_out(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    id: &str,
+    change: Change,
+) -> Result<bool, Failure> {
+    let token = portal.store.token(id).await?;
+    if token.is_none_or(|token| token.user_id != cookie.user_id()) {
+        return Ok(false);
+    }
+    let done = match change {
+        Change::Suspend => portal.store.suspend_token(id, SuspendedBy::User).await?,
+        Change::Resume => portal.store.resume_token(id, SuspendedBy::User).await?,
+        Change::Revoke => portal.store.revoke_token(id).await?,
+    };
+    if done {
+        let mut record = draft(AuditKind::Token, change.word());
+        record.user = Some(cookie.user_name().to_owned());
+        record.source = visit.client.ok().map(|from| from.ip());
+        record.token = Some(id.to_owned());
+        record.reason = Some("by the person".into());
+        record.request_id = Some(visit.id.clone());
+        portal.audit.write(record).await?;
+    }
+    Ok(done)
+}
+
+/// `POST /devices/test`: looks at a code, uses its step up, and opens nothing.
+pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
+    let (cookie, from) = match (visit.person(), visit.from()) {
+        (Ok(cookie), Ok(from)) => (cookie, from),
+        (Err(response), _) | (_, Err(response)) => return response,
+    };
+    let words = portal.texts.of(visit.language);
+    if let Err(wait) = portal.rates.count(SourceKey::of(from.ip())) {
+        let seconds = i64::try_from(wait.as_secs())
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
+        let wait = super::times::length(seconds, words);
+        let notice = Notice::bad(fill(&words.login.wait, &[("wait", &wait)]));
+        return page(
+            &portal,
+            &visit,
+            cookie,
+            StatusCode::TOO_MANY_REQUESTS,
+            Some(notice),
+        )
+        .await;
+    }
+    let code = Code::parse(form.text("code"));
+    let notice = match portal
+        .codes
+        .check(cookie.user_id(), code.as_ref(), portal.now())
+        .await
+    {
+        Ok(Ok(passed)) => {
+            let token = portal.store.token(passed.token()).await.ok().flatten();
+            let name = token.map(|token| token.name).unwrap_or_default();
+            Notice::good(fill(&words.devices.test_right, &[("device", &name)]))
+        }
+        Ok(Err(CodeRefused::Used)) => Notice::bad(&words.devices.test_used),
+        Ok(Err(CodeRefused::Wrong | CodeRefused::NoToken)) => {
+            let issuer = &portal.config.portal.issuer;
+            Notice::bad(fill(&words.devices.test_wrong, &[("issuer", issuer)]))
+        }
+        Err(failure) => return failed(&visit, &failure.into()),
+    };
+    page(&portal, &visit, cookie, StatusCode::OK, Some(notice)).await
+}

@@ -1,0 +1,21 @@
+//! `GET /health`: `ok`, or the name of the part that fails and nothing more. The parts are asked at
+//! most every two seconds, so that the page cannot be used to load them.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{StatusCode, header};
+
+use crate::portal::Portal;
+
+/// The answer, for monitors.
+pub(super) async fn health(State(portal): State<Arc<Portal>>) -> Response {
+    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    match portal.health.look(&portal).await {
+        None => (plain, "ok\n").into_response(),
+        Some(part) => (StatusCode::SERVICE_UNAVAILABLE, plain, format!("{part}\n")).into_response(),
+    }
+}

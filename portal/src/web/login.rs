@@ -1,0 +1,249 @@
+//! The log-in page, the log-in, the log-off and the language switch.
+
+use std::sync::Arc;
+
+use agent_api::{AuditKind, CloseRequest};
+use axum::{
+    extract::State,
+    response::{AppendHeaders, IntoResponse as _, Redirect, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::{
+    access::opened_words,
+    cookies,
+    failed::{failed, refusal},
+    form::Form,
+    page::{LoginPage, Notice, render},
+    ticket::enrol_page,
+    visit::Visit,
+};
+use crate::{
+    access,
+    audit::draft,
+    directory::UserName,
+    enrol::{Origin, TooMany},
+    grants::{self, GrantsError},
+    live::LiveCookie,
+    login::{Outcome, Typed},
+    portal::{Failure, Portal},
+    proof::FactorsPassed,
+    text::Language,
+};
+
+/// Pages the language switch may come back to.
+const PAGES: [&str; 6] = ["/", "/access", "/devices", "/logins", "/help", "/ticket"];
+
+/// `GET /`.
+pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    if visit.cookie.is_some() {
+        return Redirect::to("/access").into_response();
+    }
+    let notice = match (visit.say.as_deref(), portal.texts.of(visit.language)) {
+        (Some("again"), words) => Some(Notice::info(&words.login.again)),
+        (Some("fresh"), words) => Some(Notice::info(&words.devices.fresh)),
+        (Some("address"), words) => {
+            let address = visit.client.map(|a| a.ip().to_string()).unwrap_or_default();
+            let text = crate::text::fill(&words.login.address_changed, &[("address", &address)]);
+            Some(Notice::info(text))
+        }
+        _ => None,
+    };
+    let username = visit
+        .remembered
+        .as_ref()
+        .map(|name| name.as_str().to_owned());
+    page(&portal, &visit, StatusCode::OK, username, notice)
+}
+
+fn page(
+    portal: &Portal,
+    visit: &Visit,
+    status: StatusCode,
+    username: Option<String>,
+    notice: Option<Notice>,
+) -> Response {
+    let mut page = visit.page(portal, "/");
+    page.user = None;
+    page.notices.extend(notice);
+    if visit.client.is_err() {
+        let text = page.t.login.address.clone();
+        page = page.with(Notice::bad(text));
+    }
+    let login = LoginPage {
+        remember: visit.remembered.is_some(),
+        username: username.unwrap_or_default(),
+        address: visit.client.ok().map(|address| address.ip().to_string()),
+        code_alone: access::code_alone_is_used(&portal.config.access),
+        page,
+    };
+    render(visit, status, &login)
+}
+
+/// `POST /login`.
+pub(super) async fn log_in(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    headers: HeaderMap,
+    form: Form,
+) -> Response {
+    let from = match visit.from() {
+        Ok(from) => from,
+        Err(response) => return response,
+    };
+    let typed = Typed {
+        username: form.text("username"),
+        password: form.text("password"),
+        code: form.text("code"),
+        from,
+        request_id: &visit.id,
+    };
+    match portal.log_in(&typed).await {
+        Outcome::Refused(shown) => {
+            // The form was sent twice and the first one got in: that one counts.
+            if let Some(cookie) = &visit.cookie
+                && cookie.is_from(from)
+                && cookie
+                    .user_name()
+                    .eq_ignore_ascii_case(typed.username.trim())
+            {
+                return Redirect::to("/access").into_response();
+            }
+            let words = portal.texts.of(visit.language);
+            let (status, text) = refusal(shown, &words.login.refused, words);
+            let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
+            page(&portal, &visit, status, username, Some(Notice::bad(text)))
+        }
+        Outcome::Enrol(passed) => {
+            match portal
+                .offer(passed.account(), Origin::FirstLogin, None)
+                .await
+            {
+                Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+                Ok(Err(TooMany)) => Redirect::to("/").into_response(),
+                Err(failure) => failed(&visit, &failure),
+            }
+        }
+        Outcome::In(proof) => match let_in(&portal, &visit, &headers, &form, proof).await {
+            Ok(response) => response,
+            Err(failure) => failed(&visit, &failure),
+        },
+    }
+}
+
+/// Makes the cookie, opens what may be opened, and goes to my access.
+async fn let_in(
+    portal: &Portal,
+    visit: &Visit,
+    headers: &HeaderMap,
+    form: &Form,
+    proof: FactorsPassed,
+) -> Result<Response, Failure> {
+    let Ok(from) = visit.client else {
+        return Ok(Redirect::to("/").into_response());
+    };
+    // A new cookie at each log-in; the one before ends.
+    if let Some(cookie) = &visit.cookie {
+        cookie.end(&portal.store).await?;
+    }
+    let (value, live) = LiveCookie::create(&portal.store, &proof, from, portal.now()).await?;
+    let remember = match UserName::parse(form.text("username")) {
+        Some(name) if form.has("remember") => Some(cookies::set_name(&name)),
+        _ => cookies::name(headers).map(|_| cookies::end_name()),
+    };
+    let none = form.all("services").any(|word| word == "none");
+    let words = if none {
+        String::new()
+    } else {
+        let rules = &portal.config.access;
+        let services = portal.grants.services().await?;
+        let allowed = access::allowed(
+            &services,
+            proof.account(),
+            rules,
+            from.ip(),
+            proof.factors(),
+        );
+        let grants = portal.grants.as_ref();
+        let opened = grants::open(grants, proof, from, allowed, &visit.id).await;
+        opened_words("opened", &opened)
+    };
+    let to = match words.is_empty() {
+        true => "/access".to_owned(),
+        false => format!(
+            "/access?n={}",
+            live.leave_notice(&portal.store, &words).await?
+        ),
+    };
+    let cookies: Vec<(HeaderName, HeaderValue)> = std::iter::once(cookies::set_login(&value))
+        .chain(remember)
+        .map(|value| (header::SET_COOKIE, value))
+        .collect();
+    Ok((AppendHeaders(cookies), Redirect::to(&to)).into_response())
+}
+
+/// `POST /logoff`: closes what this person holds from this address, then the cookie.
+pub(super) async fn log_off(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let Some(cookie) = &visit.cookie else {
+        return Redirect::to("/").into_response();
+    };
+    let closed = match visit.client {
+        Ok(from) => {
+            let request = CloseRequest {
+                source: Some(from.ip()),
+                user: Some(cookie.user_name().to_owned()),
+                reason: Some("log-off".into()),
+                request_id: Some(visit.id.clone()),
+                ..CloseRequest::default()
+            };
+            portal.grants.close(&request).await.map(|_| ())
+        }
+        Err(refused) => Err(GrantsError::Down(refused.to_string())),
+    };
+    if let Err(failure) = cookie.end(&portal.store).await {
+        return failed(&visit, &failure.into());
+    }
+    let mut record = draft(
+        AuditKind::Logoff,
+        if closed.is_ok() { "ok" } else { "not-closed" },
+    );
+    record.user = Some(cookie.user_name().to_owned());
+    record.source = visit.client.ok().map(|from| from.ip());
+    record.request_id = Some(visit.id.clone());
+    if let Err(failure) = portal.audit.write(record).await {
+        return failed(&visit, &failure.into());
+    }
+    let words = &portal.texts.of(visit.language).login;
+    let notice = match closed {
+        Ok(()) => Notice::good(&words.off),
+        Err(failure) => {
+            tracing::warn!(request = %visit.id, %failure, "grants could not be closed at log-off");
+            Notice::bad(&words.off_partly)
+        }
+    };
+    let username = visit
+        .remembered
+        .as_ref()
+        .map(|name| name.as_str().to_owned());
+    let page = page(&portal, &visit, StatusCode::OK, username, Some(notice));
+    (
+        AppendHeaders([(header::SET_COOKIE, cookies::end_login())]),
+        page,
+    )
+        .into_response()
+}
+
+/// `POST /language`.
+pub(super) async fn language(form: Form) -> Response {
+    let to = PAGES
+        .into_iter()
+        .find(|page| *page == form.text("to"))
+        .unwrap_or("/");
+    match Language::of_tag(form.text("lang")) {
+        Some(language) => {
+            let cookie = [(header::SET_COOKIE, cookies::set_language(language))];
+            (AppendHeaders(cookie), Redirect::to(to)).into_response()
+        }
+        None => Redirect::to(to).into_response(),
+    }
+}

@@ -1,0 +1,296 @@
+//! The pages' data. What a template shows is prepared here or in its handler; templates decide
+//! nothing but layout, and everything they print is escaped.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse as _, Response};
+use http::StatusCode;
+use zeroize::Zeroizing;
+
+use super::{statics, times, times::Moment, visit::Visit};
+use crate::{
+    portal::Portal,
+    text::{Language, Words},
+};
+
+/// What a notice is about; decides its look and how urgently it is read out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Info,
+    Bad,
+}
+
+/// A sentence above the page's content.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    pub(super) tone: Tone,
+    pub(super) text: String,
+}
+
+impl Notice {
+    pub(super) fn good(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Good,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn info(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Info,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn bad(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Bad,
+            text: text.into(),
+        }
+    }
+
+    fn is_bad(&self) -> bool {
+        self.tone == Tone::Bad
+    }
+
+    fn class(&self) -> &'static str {
+        match self.tone {
+            Tone::Good => "good",
+            Tone::Info => "info",
+            Tone::Bad => "bad",
+        }
+    }
+
+    fn label<'a>(&self, words: &'a Words) -> &'a str {
+        match self.tone {
+            Tone::Good => &words.common.done,
+            Tone::Info => &words.common.note,
+            Tone::Bad => &words.common.error,
+        }
+    }
+}
+
+/// What every page has.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    pub(super) t: &'a Words,
+    pub(super) language: Language,
+    pub(super) brand: &'a str,
+    pub(super) issuer: &'a str,
+    pub(super) contact: &'a str,
+    pub(super) request: &'a str,
+    pub(super) user: Option<&'a str>,
+    pub(super) here: &'static str,
+    pub(super) zone: String,
+    /// The present, for the countdown: a phone's own clock may be wrong.
+    pub(super) now: i64,
+    pub(super) notices: Vec<Notice>,
+    languages: Vec<(Language, &'a str)>,
+    assets: &'static str,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(portal: &'a Portal, visit: &'a Visit, here: &'static str) -> Self {
+        let config = &portal.config.portal;
+        let languages = Language::ALL.map(|language| {
+            (
+                language,
+                portal.texts.of(language).common.language_name.as_str(),
+            )
+        });
+        Self {
+            t: portal.texts.of(visit.language),
+            language: visit.language,
+            brand: &config.name,
+            issuer: &config.issuer,
+            contact: &config.contact,
+            request: &visit.id,
+            user: visit.cookie.as_ref().map(|cookie| cookie.user_name()),
+            here,
+            zone: times::zone_name(&portal.zone, portal.now()),
+            now: portal.now().as_second(),
+            notices: Vec::new(),
+            languages: languages.to_vec(),
+            assets: statics::version(),
+        }
+    }
+
+    pub(super) fn with(mut self, notice: Notice) -> Self {
+        self.notices.push(notice);
+        self
+    }
+
+    /// A text with the issuer's name put in.
+    fn issued(&self, text: &str) -> String {
+        crate::text::fill(text, &[("issuer", self.issuer)])
+    }
+
+    fn is_here(&self, path: &str) -> bool {
+        self.here == path
+    }
+}
+
+/// Renders a page; a failure is logged and answered without one.
+pub(super) fn render(visit: &Visit, status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(failure) => {
+            tracing::error!(request = %visit.id, %failure, "a page cannot be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub(super) struct LoginPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) username: String,
+    pub(super) remember: bool,
+    pub(super) address: Option<String>,
+    pub(super) code_alone: bool,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "access.html")]
+pub(super) struct AccessPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) address: String,
+    pub(super) rows: Vec<AccessRow>,
+    pub(super) elsewhere: Vec<AccessRow>,
+    /// May open and extend from this address.
+    pub(super) here: bool,
+    pub(super) shared: bool,
+}
+
+impl AccessPage<'_> {
+    fn any_open(&self) -> bool {
+        self.rows
+            .iter()
+            .chain(&self.elsewhere)
+            .any(|row| row.open.is_some())
+    }
+
+    fn any_open_here(&self) -> bool {
+        self.rows.iter().any(|row| row.open.is_some())
+    }
+
+    fn any_shut(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.open.is_none() && row.allowed)
+    }
+}
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct AccessRow {
+    pub(super) service: String,
+    pub(super) source: String,
+    /// The rules allow opening it now.
+    pub(super) allowed: bool,
+    pub(super) open: Option<OpenRow>,
+}
+
+/// An open service's figures.
+#[derive(Debug)]
+pub(super) struct OpenRow {
+    pub(super) until: Moment,
+    pub(super) deadline: i64,
+    pub(super) left: String,
+    pub(super) soon: bool,
+    pub(super) packets: String,
+    pub(super) last_seen: Option<Moment>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "devices.html")]
+pub(super) struct DevicesPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) devices: Vec<DeviceRow<'a>>,
+    pub(super) full: bool,
+}
+
+/// One token.
+#[derive(Debug)]
+pub(super) struct DeviceRow<'a> {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: &'a str,
+    pub(super) tone: &'static str,
+    pub(super) weak: bool,
+    pub(super) created: Moment,
+    pub(super) last_used: Option<Moment>,
+    pub(super) may_suspend: bool,
+    pub(super) may_resume: bool,
+    pub(super) may_revoke: bool,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "enrol.html")]
+pub(super) struct EnrolPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) action: &'static str,
+    pub(super) step: String,
+    pub(super) type_hint: String,
+    pub(super) token: Zeroizing<String>,
+    pub(super) secret: Zeroizing<String>,
+    pub(super) picture: Zeroizing<String>,
+    pub(super) name: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "ticket.html")]
+pub(super) struct TicketPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) ticket: String,
+    pub(super) username: String,
+    pub(super) step: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "signins.html")]
+pub(super) struct SigninsPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) rows: Vec<SigninRow<'a>>,
+}
+
+/// One log-in attempt.
+#[derive(Debug)]
+pub(super) struct SigninRow<'a> {
+    pub(super) at: Moment,
+    pub(super) source: String,
+    pub(super) result: &'a str,
+    pub(super) good: bool,
+    pub(super) device: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "help.html")]
+pub(super) struct HelpPage<'a> {
+    pub(super) page: Page<'a>,
+}
+
+impl HelpPage<'_> {
+    fn rows(&self) -> [[String; 3]; 6] {
+        let h = &self.page.t.help;
+        [
+            [&h.s1, &h.c1, &h.r1],
+            [&h.s2, &h.c2, &h.r2],
+            [&h.s3, &h.c3, &h.r3],
+            [&h.s4, &h.c4, &h.r4],
+            [&h.s5, &h.c5, &h.r5],
+            [&h.s6, &h.c6, &h.r6],
+        ]
+        .map(|row| row.map(|text| self.page.issued(text)))
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "message.html")]
+pub(super) struct MessagePage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) title: &'a str,
+    pub(super) text: &'a str,
+    pub(super) link: Option<(&'static str, &'a str)>,
+}

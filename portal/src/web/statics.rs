@@ -1,0 +1,50 @@
+//! The style sheet, the script and the icon, served from the binary. Their address holds a digest
+//! of them, so browsers may keep them for good.
+
+use std::sync::LazyLock;
+
+use axum::{
+    extract::Path,
+    response::{IntoResponse as _, Response},
+};
+use data_encoding::HEXLOWER;
+use http::{HeaderValue, header};
+use sha2::{Digest as _, Sha256};
+
+use super::failed::Kind;
+
+const STYLE: &str = include_str!("../../static/style.css");
+const SCRIPT: &str = include_str!("../../static/portal.js");
+const ICON: &str = include_str!("../../static/icon.svg");
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let digest = [STYLE, SCRIPT, ICON]
+        .iter()
+        .fold(Sha256::new(), |hash, text| {
+            hash.chain_update(text.as_bytes())
+        })
+        .finalize();
+    HEXLOWER.encode(digest.get(..6).unwrap_or_default())
+});
+
+/// The digest in their addresses.
+pub(super) fn version() -> &'static str {
+    &VERSION
+}
+
+/// `GET /static/{name}`.
+pub(super) async fn file(Path(name): Path<String>) -> Response {
+    let (kind, text) = match name.as_str() {
+        "style.css" => ("text/css; charset=utf-8", STYLE),
+        "portal.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "icon.svg" => ("image/svg+xml", ICON),
+        _ => return Kind::NotFound.into_response(),
+    };
+    let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
+    let kind = HeaderValue::from_static(kind);
+    (
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)],
+        text,
+    )
+        .into_response()
+}

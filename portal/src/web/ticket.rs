@@ -1,0 +1,231 @@
+//! Enrolment pages: the ticket, the picture, done. Opening the ticket's address uses nothing up;
+//! only a posted ticket with the right password does.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use qrcode::{EcLevel, QrCode, render::svg};
+use zeroize::Zeroizing;
+
+use super::{
+    failed::{failed, refusal},
+    form::Form,
+    page::{EnrolPage, MessagePage, Notice, TicketPage, render},
+    visit::Visit,
+};
+use crate::{
+    directory::UserName,
+    enrol::{Confirmed, Confirmer, Offer},
+    login::Typed,
+    portal::{Failure, Portal},
+    text::fill,
+};
+
+/// `GET /ticket`.
+pub(super) async fn show(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    uri: http::Uri,
+) -> Response {
+    let query = uri.query().unwrap_or("").as_bytes();
+    let code = form_urlencoded::parse(query)
+        .find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
+        .filter(|code| code.len() <= 64)
+        .unwrap_or_default();
+    let username = visit
+        .remembered
+        .as_ref()
+        .map(|name| name.as_str().to_owned());
+    page(
+        &portal,
+        &visit,
+        StatusCode::OK,
+        code,
+        username.unwrap_or_default(),
+        None,
+    )
+}
+
+fn page(
+    portal: &Portal,
+    visit: &Visit,
+    status: StatusCode,
+    ticket: String,
+    username: String,
+    notice: Option<Notice>,
+) -> Response {
+    let mut page = visit.page(portal, "/ticket");
+    page.user = None;
+    page.notices.extend(notice);
+    let step = fill(&page.t.enrol.step, &[("step", "1")]);
+    render(
+        visit,
+        status,
+        &TicketPage {
+            page,
+            ticket,
+            username,
+            step,
+        },
+    )
+}
+
+/// `POST /ticket`.
+pub(super) async fn redeem(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    let from = match visit.from() {
+        Ok(from) => from,
+        Err(response) => return response,
+    };
+    let typed = Typed {
+        username: form.text("username"),
+        password: form.text("password"),
+        code: "",
+        from,
+        request_id: &visit.id,
+    };
+    match portal.redeem(&typed, form.text("ticket")).await {
+        Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+        Ok(Err(shown)) => {
+            let words = portal.texts.of(visit.language);
+            let (status, text) = refusal(shown, &words.ticket.refused, words);
+            let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
+            let username = username.unwrap_or_default();
+            // The ticket is not printed back: a page is easier to look at than a field.
+            page(
+                &portal,
+                &visit,
+                status,
+                String::new(),
+                username,
+                Some(Notice::bad(text)),
+            )
+        }
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// `POST /ticket/confirm`.
+pub(super) async fn confirm(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    let (token, code, name) = (form.text("token"), form.text("code"), form.text("name"));
+    match portal.confirm(token, Confirmer::Handle, code, name).await {
+        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, name),
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// The page after a first code: done, once more, or over.
+pub(super) fn confirmed_page(
+    portal: &Portal,
+    visit: &Visit,
+    action: &'static str,
+    confirmed: Confirmed,
+    name: &str,
+) -> Response {
+    let words = portal.texts.of(visit.language);
+    let message = |status, title, text| {
+        let page = visit.page(portal, "/");
+        let link = Some(("/", words.enrol.go.as_str()));
+        render(
+            visit,
+            status,
+            &MessagePage {
+                title,
+                text,
+                link,
+                page,
+            },
+        )
+    };
+    match confirmed {
+        Confirmed::Done => message(StatusCode::OK, &words.enrol.done_title, &words.enrol.done),
+        Confirmed::Over => message(StatusCode::GONE, &words.enrol.title, &words.enrol.expired),
+        Confirmed::Wrong { offer, clock } => {
+            let text = match clock {
+                Some(seconds) => {
+                    let minutes = ((seconds.abs() + 59) / 60).to_string();
+                    let now = portal.now().to_zoned(portal.zone.clone());
+                    let time = now.strftime("%H:%M:%S").to_string();
+                    fill(
+                        &words.enrol.clock,
+                        &[("minutes", &minutes), ("time", &time)],
+                    )
+                }
+                None => words.enrol.wrong.clone(),
+            };
+            enrol_page(portal, visit, action, offer, name, Some(Notice::bad(text)))
+        }
+    }
+}
+
+/// The page with the picture.
+pub(super) fn enrol_page(
+    portal: &Portal,
+    visit: &Visit,
+    action: &'static str,
+    offer: Offer,
+    name: &str,
+    notice: Option<Notice>,
+) -> Response {
+    let settings = &portal.config.portal;
+    let account = settings.account.replace("{user}", &offer.user);
+    let picture = match picture(&offer, &settings.issuer, &account) {
+        Ok(picture) => picture,
+        Err(failure) => return failed(visit, &failure),
+    };
+    let mut page = visit.page(portal, "/");
+    let status = if notice.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    page.notices.extend(notice);
+    let words = &page.t.enrol;
+    let enrol = EnrolPage {
+        action,
+        step: fill(&words.step, &[("step", "2")]),
+        type_hint: fill(&words.type_hint, &[("account", &account)]),
+        token: offer.token,
+        secret: offer.seed.grouped(),
+        picture,
+        name: if name.is_empty() {
+            words.name_default.clone()
+        } else {
+            name.to_owned()
+        },
+        page,
+    };
+    render(visit, status, &enrol)
+}
+
+/// The QR code as SVG, black on white whatever the page's colours.
+fn picture(offer: &Offer, issuer: &str, account: &str) -> Result<Zeroizing<String>, Failure> {
+    let failure = |what: &str| Failure::Offer(what.to_owned());
+    let url = offer
+        .seed
+        .url(issuer, account)
+        .ok_or_else(|| failure("no otpauth address"))?;
+    let code = QrCode::with_error_correction_level(url.as_bytes(), EcLevel::M)
+        .map_err(|e| failure(&e.to_string()))?;
+    let svg = Zeroizing::new(
+        code.render::<svg::Color<'_>>()
+            .quiet_zone(true)
+            .min_dimensions(240, 240)
+            .dark_color(svg::Color("#000000"))
+            .light_color(svg::Color("#ffffff"))
+            .build(),
+    );
+    // The XML declaration has no place inside HTML.
+    let start = svg.find("<svg").ok_or_else(|| failure("no picture"))?;
+    Ok(Zeroizing::new(
+        svg.get(start..).unwrap_or_default().to_owned(),
+    ))
+}

@@ -1,0 +1,77 @@
+// Small comforts on top of pages that work without them: countdown, local times, copy button, and
+// one submission per form. Loads nothing, sends nothing, keeps nothing.
+"use strict";
+(() => {
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+
+  // Countdown. The server's present counts, a phone's clock may be wrong.
+  const list = document.querySelector("[data-now]");
+  if (list) {
+    const ahead = Number(list.dataset.now) - performance.timeOrigin / 1000 - performance.now() / 1000;
+    const lefts = document.querySelectorAll("[data-deadline]");
+    const tick = () => {
+      const now = Date.now() / 1000 + ahead;
+      for (const left of lefts) {
+        const data = left.dataset;
+        const seconds = Math.floor(Number(data.deadline) - now);
+        const badge = left.closest(".service").querySelector("[data-badge]");
+        if (seconds <= 0) {
+          left.textContent = data.closed;
+          badge.textContent = data.closed;
+          badge.className = "badge off";
+          continue;
+        }
+        if (seconds < 900 && badge.className !== "badge warn") {
+          badge.textContent = badge.dataset.soon;
+          badge.className = "badge warn";
+        }
+        const minutes = Math.floor(seconds / 60);
+        const time = seconds <= 90 ? fill(data.seconds, { n: seconds })
+          : seconds < 5400 ? fill(data.minutes, { n: Math.ceil(seconds / 60) })
+          : fill(data.hours, { h: Math.floor(minutes / 60), m: minutes % 60 });
+        left.textContent = fill(data.left, { time });
+      }
+    };
+    tick();
+    setInterval(tick, 1000);
+  }
+
+  // Times in the reader's own zone.
+  const zone = document.querySelector("[data-zone]");
+  if (zone) {
+    const language = document.documentElement.lang;
+    const today = new Date().toDateString();
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+      const day = at.toDateString() === today ? {} : { day: "numeric", month: "short" };
+      time.textContent = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { ...clock, ...day }).format(at);
+    }
+    zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const text = document.getElementById(button.dataset.copy).textContent.replace(/\s/g, "");
+      await navigator.clipboard.writeText(text);
+      button.textContent = button.dataset.copied;
+    });
+  }
+
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    form.addEventListener("submit", (event) => {
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = "yes";
+      for (const button of form.querySelectorAll("button:not([type])")) button.setAttribute("aria-busy", "true");
+    });
+  }
+  // Coming back with the browser's button, forms can be sent again.
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+    }
+  });
+})();
