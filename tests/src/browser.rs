@@ -1,0 +1,203 @@
+//! A real Chromium at the client, driven through chromedriver. It sees only the test's network,
+//! and its pictures are kept under `target/screenshots`.
+
+use std::{fs, net::TcpStream, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::{Client, ClientBuilder, Locator, wd::Capabilities};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use xtask::{command, net::Namespace};
+
+use crate::{
+    Rig,
+    tools::{self, Daemon},
+};
+
+const PORT: u16 = 9515;
+
+/// What the browser runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// A narrow screen, as narrow as people have.
+    Phone,
+    Desktop,
+}
+
+/// Starts chromedriver in the client's namespace. Ended, with its browsers, when dropped.
+pub fn driver(rig: &Rig) -> Result<Daemon> {
+    // In a process namespace of its own: the browsers it starts cannot outlive it.
+    let mut command = rig.layout.client.command("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command
+        .arg(tools::program("chromedriver")?)
+        .arg(format!("--port={PORT}"));
+    let home = rig.path("browser");
+    fs::create_dir_all(&home)?;
+    command.env("HOME", &home).env("TMPDIR", &home);
+    let mut driver = Daemon::start("chromedriver", command, rig.path("chromedriver.log"))?;
+    let client = rig.layout.client.clone();
+    driver.ready(|| {
+        let answers = client.inside(|| TcpStream::connect(("127.0.0.1", PORT)).is_ok());
+        answers.unwrap_or(false)
+    })?;
+    Ok(driver)
+}
+
+/// Opens a browser of this device and language. Call inside [`at_client`].
+pub async fn open(rig: &Rig, device: Device, language: &str) -> Result<Visit> {
+    let profile = rig.path("browser").join("profile");
+    let mut options = json!({
+        "binary": tools::program("chromium")?,
+        "args": [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--disable-dev-shm-usage", "--window-size=1280,900",
+            format!("--user-data-dir={}", profile.display()), format!("--lang={language}"),
+        ],
+        "prefs": { "intl.accept_languages": language },
+    });
+    if device == Device::Phone {
+        let metrics = json!({ "width": 320, "height": 640, "pixelRatio": 2.0, "mobile": true });
+        if let Some(options) = options.as_object_mut() {
+            options.insert(
+                "mobileEmulation".into(),
+                json!({ "deviceMetrics": metrics }),
+            );
+        }
+    }
+    let mut capabilities = Capabilities::new();
+    capabilities.insert("goog:chromeOptions".into(), options);
+    // The certificate is the laboratory's own; curl checks it, in other tests.
+    capabilities.insert("acceptInsecureCerts".into(), json!(true));
+    let client = ClientBuilder::new(HttpConnector::new())
+        .capabilities(capabilities)
+        .connect(&format!("http://127.0.0.1:{PORT}"))
+        .await
+        .context("no browser; see `cargo xtask setup tests`")?;
+    let device = if device == Device::Phone {
+        "phone"
+    } else {
+        "desktop"
+    };
+    Ok(Visit {
+        client,
+        kind: format!("{device}-{language}"),
+    })
+}
+
+/// Runs async work on a thread in the client's namespace.
+pub fn at_client<T, F>(client: &Namespace, work: impl FnOnce() -> F + Send) -> Result<T>
+where
+    T: Send,
+    F: Future<Output = Result<T>>,
+{
+    client.inside(|| tools::block_on(work()))??
+}
+
+/// One browser window.
+pub struct Visit {
+    pub client: Client,
+    kind: String,
+}
+
+impl Visit {
+    /// Takes a picture of the whole window and checks what every page must hold.
+    pub async fn look(&self, name: &str) -> Result<()> {
+        let folder = command::target_dir().join("screenshots");
+        fs::create_dir_all(&folder)?;
+        let file: PathBuf = folder.join(format!("{name}-{}.png", self.kind));
+        fs::write(file, self.client.screenshot().await?)?;
+        let measured = self
+            .client
+            .execute(
+                "const root = document.documentElement;\
+                 return [root.scrollWidth, root.clientWidth, document.querySelectorAll('h1').length,\
+                 document.querySelectorAll('input:not([type=hidden])').length,\
+                 [...document.querySelectorAll('input:not([type=hidden])')]\
+                 .filter(input => input.labels.length > 0).length, root.lang];",
+                Vec::new(),
+            )
+            .await?;
+        let number = |at| {
+            measured
+                .get(at)
+                .and_then(serde_json::Value::as_u64)
+                .unwrap_or(0)
+        };
+        ensure!(
+            number(0) <= number(1),
+            "{name}: wider than the screen: {measured}"
+        );
+        ensure!(number(2) == 1, "{name}: a page has one h1: {measured}");
+        ensure!(
+            number(3) == number(4),
+            "{name}: an input without a label: {measured}"
+        );
+        Ok(())
+    }
+
+    pub async fn goto(&self, url: &str) -> Result<()> {
+        self.client
+            .goto(url)
+            .await
+            .with_context(|| format!("cannot open {url}"))
+    }
+
+    pub async fn path(&self) -> Result<String> {
+        Ok(self.client.current_url().await?.path().to_owned())
+    }
+
+    /// Types into the field with this id.
+    pub async fn type_into(&self, id: &str, text: &str) -> Result<()> {
+        let field = self.client.find(Locator::Id(id)).await;
+        let field = field.with_context(|| format!("no field {id}"))?;
+        field.clear().await?;
+        field
+            .send_keys(text)
+            .await
+            .with_context(|| format!("cannot type into {id}"))
+    }
+
+    /// Presses the one button of the form that goes to `action`, and waits for the next page.
+    pub async fn submit(&self, action: &str) -> Result<()> {
+        let button = format!("form[action='{action}'] button:not([type=button])");
+        let found = self.client.find(Locator::Css(&button)).await;
+        let found = found.with_context(|| format!("no button to {action}"))?;
+        let before = self.request_id().await?;
+        found.click().await?;
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if self.request_id().await.is_ok_and(|id| id != before) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("nothing happened after pressing {action}")
+    }
+
+    /// Each reply of the portal has another.
+    async fn request_id(&self) -> Result<String> {
+        let body = self.client.find(Locator::Css("body")).await?;
+        body.attr("data-request-id").await?.context("no request id")
+    }
+
+    /// The text of the first element that a selector finds.
+    pub async fn text(&self, selector: &str) -> Result<String> {
+        let found = self.client.find(Locator::Css(selector)).await;
+        Ok(found
+            .with_context(|| format!("no {selector} on the page"))?
+            .text()
+            .await?)
+    }
+
+    pub async fn count(&self, selector: &str) -> Result<usize> {
+        Ok(self.client.find_all(Locator::Css(selector)).await?.len())
+    }
+
+    pub async fn close(self) -> Result<()> {
+        self.client
+            .close()
+            .await
+            .context("the browser did not close")
+    }
+}
