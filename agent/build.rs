@@ -12,7 +12,12 @@ use aya_build::{Package, Toolchain, build_ebpf};
 const LINKED: &str = "sekisho-bpf";
 
 fn main() -> Result<()> {
-    for source in ["../filter-abi", "../filter-core", "../filter-ebpf", "../Cargo.lock"] {
+    for source in [
+        "../filter-abi",
+        "../filter-core",
+        "../filter-ebpf",
+        "../Cargo.lock",
+    ] {
         println!("cargo:rerun-if-changed={source}");
     }
     let Some(toolchain) = toolchain() else {
@@ -21,13 +26,23 @@ fn main() -> Result<()> {
         );
     };
     let root_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../filter-ebpf");
-    build_ebpf([Package { name: "filter-ebpf", root_dir, ..Package::default() }], toolchain)
+    build_ebpf(
+        [Package {
+            name: "filter-ebpf",
+            root_dir,
+            ..Package::default()
+        }],
+        toolchain,
+    )
 }
 
 /// None: nothing on this machine can build for the BPF target.
 fn toolchain() -> Option<Toolchain<'static>> {
     let succeeds = |program: &str, arguments: &[&str]| {
-        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+        Command::new(program)
+            .args(arguments)
+            .output()
+            .is_ok_and(|output| output.status.success())
     };
     if !succeeds("bpf-linker", &["--version"]) {
         return None;
@@ -44,5 +59,7 @@ fn toolchain() -> Option<Toolchain<'static>> {
         .args(["component", "list", "--toolchain", "nightly", "--installed"])
         .output()
         .ok()?;
-    String::from_utf8_lossy(&sources.stdout).contains("rust-src").then_some(Toolchain::Nightly)
+    String::from_utf8_lossy(&sources.stdout)
+        .contains("rust-src")
+        .then_some(Toolchain::Nightly)
 }

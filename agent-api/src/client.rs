@@ -29,7 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens, or this user may not connect.
-    #[error("cannot reach the agent at {socket}: {source}; is `sekisho run` running, and may this user open the socket?")]
+    #[error(
+        "cannot reach the agent at {socket}: {source}; is `sekisho run` running, and may this user open the socket?"
+    )]
     Connect { socket: PathBuf, source: io::Error },
     /// The connection broke or did not speak HTTP.
     #[error("the agent at {socket} broke off: {reason}; see its log")]
@@ -48,7 +50,9 @@ pub struct Client {
 impl Client {
     /// A client for the agent listening at `socket`. Connects at each request.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self {
+            socket: socket.into(),
+        }
     }
 
     /// The socket's path.
@@ -95,7 +99,8 @@ impl Client {
     }
 
     pub async fn set_mode(&self, mode: Mode) -> Result<ModeRequest, ClientError> {
-        self.send(Method::PUT, "/v1/mode", &ModeRequest { mode }).await
+        self.send(Method::PUT, "/v1/mode", &ModeRequest { mode })
+            .await
     }
 
     pub async fn set_lockdown(&self, lockdown: Lockdown) -> Result<Lockdown, ClientError> {
@@ -103,11 +108,13 @@ impl Client {
     }
 
     pub async fn reload(&self) -> Result<Applied, ClientError> {
-        self.send(Method::POST, "/v1/reload", &serde_json::json!({})).await
+        self.send(Method::POST, "/v1/reload", &serde_json::json!({}))
+            .await
     }
 
     pub async fn detach(&self) -> Result<Vec<String>, ClientError> {
-        self.send(Method::POST, "/v1/detach", &serde_json::json!({})).await
+        self.send(Method::POST, "/v1/detach", &serde_json::json!({}))
+            .await
     }
 
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, ClientError> {
@@ -124,8 +131,14 @@ impl Client {
 
     /// Every audit record from now on, as it is written.
     pub async fn events(&self) -> Result<Events, ClientError> {
-        let response = self.request(Method::GET, "/v1/events", Bytes::new()).await?;
-        Ok(Events { body: response.into_body(), buffer: Vec::new(), socket: self.socket.clone() })
+        let response = self
+            .request(Method::GET, "/v1/events", Bytes::new())
+            .await?;
+        Ok(Events {
+            body: response.into_body(),
+            buffer: Vec::new(),
+            socket: self.socket.clone(),
+        })
     }
 
     async fn get<Q: Serialize, R: DeserializeOwned>(
@@ -134,8 +147,14 @@ impl Client {
         query: &Q,
     ) -> Result<R, ClientError> {
         let query = query_string(query).map_err(|reason| self.broken(reason))?;
-        let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        let response = self.patient(self.request(Method::GET, &path, Bytes::new())).await?;
+        let path = if query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{query}")
+        };
+        let response = self
+            .patient(self.request(Method::GET, &path, Bytes::new()))
+            .await?;
         self.json(response).await
     }
 
@@ -146,7 +165,9 @@ impl Client {
         body: &B,
     ) -> Result<R, ClientError> {
         let body = serde_json::to_vec(body).map_err(|e| self.broken(e))?;
-        let response = self.patient(self.request(method, path, body.into())).await?;
+        let response = self
+            .patient(self.request(method, path, body.into()))
+            .await?;
         self.json(response).await
     }
 
@@ -166,9 +187,13 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<http::Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| ClientError::Connect { socket: self.socket.clone(), source })?;
+        let stream =
+            UnixStream::connect(&self.socket)
+                .await
+                .map_err(|source| ClientError::Connect {
+                    socket: self.socket.clone(),
+                    source,
+                })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| self.broken(e))?;
@@ -181,7 +206,10 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|e| self.broken(e))?;
-        let response = sender.send_request(request).await.map_err(|e| self.broken(e))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|e| self.broken(e))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -195,7 +223,11 @@ impl Client {
 
     async fn collect(&self, response: http::Response<Incoming>) -> Result<Bytes, ClientError> {
         let limited = http_body_util::Limited::new(response.into_body(), REPLY_MAX);
-        Ok(limited.collect().await.map_err(|e| self.broken(e))?.to_bytes())
+        Ok(limited
+            .collect()
+            .await
+            .map_err(|e| self.broken(e))?
+            .to_bytes())
     }
 
     async fn json<R: DeserializeOwned>(
@@ -204,12 +236,19 @@ impl Client {
     ) -> Result<R, ClientError> {
         let status = response.status();
         let body = self.patient(self.collect(response)).await?;
-        let body = if status == StatusCode::NO_CONTENT { Bytes::from_static(b"null") } else { body };
+        let body = if status == StatusCode::NO_CONTENT {
+            Bytes::from_static(b"null")
+        } else {
+            body
+        };
         serde_json::from_slice(&body).map_err(|e| self.broken(format!("unreadable reply: {e}")))
     }
 
     fn broken(&self, reason: impl ToString) -> ClientError {
-        ClientError::Broken { socket: self.socket.clone(), reason: reason.to_string() }
+        ClientError::Broken {
+            socket: self.socket.clone(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -229,10 +268,12 @@ impl Events {
             while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 if let Some(data) = line.strip_prefix(b"data:") {
-                    return Some(serde_json::from_slice(data).map_err(|e| ClientError::Broken {
-                        socket: self.socket.clone(),
-                        reason: format!("unreadable event: {e}"),
-                    }));
+                    return Some(
+                        serde_json::from_slice(data).map_err(|e| ClientError::Broken {
+                            socket: self.socket.clone(),
+                            reason: format!("unreadable event: {e}"),
+                        }),
+                    );
                 }
             }
             let frame = match self.body.frame().await? {

@@ -56,7 +56,10 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/lockdown", put(handlers::lockdown))
         .route("/v1/reload", post(handlers::reload))
         .route("/v1/detach", post(handlers::detach))
-        .route("/v1/audit", get(handlers::audit).post(handlers::audit_write))
+        .route(
+            "/v1/audit",
+            get(handlers::audit).post(handlers::audit_write),
+        )
         .route("/v1/audit/verify", get(handlers::audit_verify))
         .route("/v1/events", get(events::events))
         .route("/v1/openapi.json", get(openapi::openapi))
@@ -79,9 +82,14 @@ pub enum SocketError {
 /// Binds the socket for root and one group. A file left behind by an agent that died is replaced;
 /// one that somebody listens at is not.
 pub fn listen(path: &Path, group: Option<u32>) -> Result<UnixListener, SocketError> {
-    let bind = |source| SocketError::Bind { path: path.to_owned(), source };
+    let bind = |source| SocketError::Bind {
+        path: path.to_owned(),
+        source,
+    };
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(SocketError::Taken { path: path.to_owned() });
+        return Err(SocketError::Taken {
+            path: path.to_owned(),
+        });
     }
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(bind)?;
@@ -103,7 +111,10 @@ pub async fn serve(listener: UnixListener, router: Router, mut stop: watch::Rece
         // An error means that the sender is gone, which also means stop.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
         tracing::error!(%error, "the socket failed");
     }
 }

@@ -34,7 +34,10 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that reads clocks"
+    )]
     fn now(&self) -> Moment {
         // clock_gettime fails only for a clock the kernel does not know; BOOTTIME is there since
         // Linux 2.6.39. Were it to fail, 0 would make every new deadline lie in the past.
@@ -43,7 +46,10 @@ impl Clock for SystemClock {
             let nanos = u64::try_from(time.tv_nsec()).unwrap_or(0);
             seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         });
-        Moment { wall: Timestamp::now(), boot_ns }
+        Moment {
+            wall: Timestamp::now(),
+            boot_ns,
+        }
     }
 }
 
@@ -52,7 +58,10 @@ impl Clock for SystemClock {
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that reads clocks"
+    )]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }

@@ -15,7 +15,7 @@ use agent_api::{Mode, ServiceKind, XdpMode};
 use ipnet::IpNet;
 
 pub use duration::{parse_seconds, seconds_text};
-pub use error::{ConfigError, Complaint};
+pub use error::{Complaint, ConfigError};
 pub use target::{Ports, Target};
 
 /// Everything the agent was told, checked.
@@ -74,8 +74,10 @@ pub const PORTAL_SERVICE: &str = "portal";
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &std::path::Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(path, &text)
     }
 
@@ -86,7 +88,10 @@ impl Config {
             complaints: vec![Complaint::at(text, span.start, message)],
         };
         let file: file::File = toml::from_str(text).map_err(|error| {
-            complaint(error.span().unwrap_or(0..0), error.message().trim_end().to_owned())
+            complaint(
+                error.span().unwrap_or(0..0),
+                error.message().trim_end().to_owned(),
+            )
         })?;
         validate::validate(file).map_err(|found| ConfigError::Invalid {
             path: path.to_owned(),

@@ -8,8 +8,8 @@ mod deny;
 mod journal;
 mod open;
 mod reconcile;
-mod switch;
 mod sweep;
+mod switch;
 mod view;
 
 use std::{
@@ -122,8 +122,13 @@ impl Engine {
             unrecorded: Vec::new(),
         };
         let started = clock.now().wall;
-        let state =
-            State { config, ids, switches, interfaces: Vec::new(), took_over: false };
+        let state = State {
+            config,
+            ids,
+            switches,
+            interfaces: Vec::new(),
+            took_over: false,
+        };
         Ok(Self {
             maps,
             ledger,
@@ -179,7 +184,10 @@ fn family(source: IpAddr) -> usize {
 
 /// A refusal or failure with its code.
 pub(crate) fn problem(code: ProblemCode, message: impl Into<String>) -> Problem {
-    Problem { code, message: message.into() }
+    Problem {
+        code,
+        message: message.into(),
+    }
 }
 
 impl From<LedgerError> for ProblemBox {

@@ -11,6 +11,7 @@ mod map;
 mod maps;
 mod object;
 mod pins;
+mod require;
 mod syscall;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -25,6 +26,7 @@ pub use error::KernelError;
 pub use maps::FilterMaps;
 pub use object::OBJECT;
 pub use pins::Pins;
+pub use require::require;
 
 /// Which grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

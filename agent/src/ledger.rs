@@ -68,15 +68,20 @@ impl Ledger {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .pragma("trusted_schema", "OFF");
-        private_file(path)
-            .map_err(|e| LedgerError::Open { path: path.to_owned(), source: sqlx::Error::Io(e) })?;
+        private_file(path).map_err(|e| LedgerError::Open {
+            path: path.to_owned(),
+            source: sqlx::Error::Io(e),
+        })?;
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
         let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(|source| unusable(path, source))?;
         let readers = pool(4).connect_lazy_with(options);
         let ledger = Self { writer, readers };
         ledger.check(path).await?;
-        ledger.rebase(boot_id, now).await.map_err(|source| unusable(path, source))?;
+        ledger
+            .rebase(boot_id, now)
+            .await
+            .map_err(|source| unusable(path, source))?;
         Ok(ledger)
     }
 
@@ -94,7 +99,10 @@ impl Ledger {
     async fn check(&self, path: &Path) -> Result<(), LedgerError> {
         let failed = |source| unusable(path, source);
         let number = |pragma: &'static str| async move {
-            sqlx::query_scalar::<_, i64>(pragma).fetch_one(&self.writer).await.map_err(failed)
+            sqlx::query_scalar::<_, i64>(pragma)
+                .fetch_one(&self.writer)
+                .await
+                .map_err(failed)
         };
         let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
             .fetch_one(&self.writer)
@@ -105,25 +113,38 @@ impl Ledger {
         }
         if number("PRAGMA application_id").await? != APPLICATION_ID {
             let reason = "another program wrote it".to_owned();
-            return Err(LedgerError::Corrupt { path: path.to_owned(), reason });
+            return Err(LedgerError::Corrupt {
+                path: path.to_owned(),
+                reason,
+            });
         }
         let found = number("PRAGMA user_version").await?;
         if found != SCHEMA_VERSION {
-            return Err(LedgerError::OtherVersion { path: path.to_owned(), found });
+            return Err(LedgerError::OtherVersion {
+                path: path.to_owned(),
+                found,
+            });
         }
         let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
             .fetch_one(&self.writer)
             .await
             .map_err(failed)?;
         if verdict != "ok" {
-            return Err(LedgerError::Corrupt { path: path.to_owned(), reason: verdict });
+            return Err(LedgerError::Corrupt {
+                path: path.to_owned(),
+                reason: verdict,
+            });
         }
         Ok(())
     }
 
     async fn create(&self, path: &Path) -> Result<(), LedgerError> {
         let failed = |source| unusable(path, source);
-        let mut writing = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut writing = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failed)?;
         sqlx::raw_sql(include_str!("ledger/schema.sql"))
             .execute(&mut *writing)
             .await
@@ -132,7 +153,10 @@ impl Ledger {
         let stamp = sqlx::AssertSqlSafe(format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         ));
-        sqlx::raw_sql(stamp).execute(&mut *writing).await.map_err(failed)?;
+        sqlx::raw_sql(stamp)
+            .execute(&mut *writing)
+            .await
+            .map_err(failed)?;
         writing.commit().await.map_err(failed)
     }
 }
@@ -141,7 +165,12 @@ impl Ledger {
 /// companion files the same mode.
 fn private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path) {
+    match std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+    {
         // SQLite says more about a file that is there and cannot be written.
         Err(error) if path.exists() => {
             tracing::debug!(%error, "the ledger cannot be opened for writing");

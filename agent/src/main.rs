@@ -1,1 +1,7 @@
-fn main() {}
+//! The `sekisho` command; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent::cli::main()
+}

@@ -47,9 +47,13 @@ pub const TARGETS_MAX: usize = 1 << 19;
 /// The tables cannot hold the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    #[error("{found} different target prefixes, and the filter holds {DESTINATIONS_MAX}; merge neighbouring prefixes")]
+    #[error(
+        "{found} different target prefixes, and the filter holds {DESTINATIONS_MAX}; merge neighbouring prefixes"
+    )]
     Destinations { found: usize },
-    #[error("the targets need {found} entries, and the filter holds {TARGETS_MAX}; use fewer or rounder port ranges")]
+    #[error(
+        "the targets need {found} entries, and the filter holds {TARGETS_MAX}; use fewer or rounder port ranges"
+    )]
     Targets { found: usize },
 }
 
@@ -72,17 +76,29 @@ pub fn compile(config: &Config, ids: &ServiceIds) -> Result<Policy, PolicyError>
     };
     let mut policy = Policy::default();
     for (destination, (prefix, area)) in (0u16..).zip(areas) {
-        policy.destinations.push((prefix, if area.protected { other_ports } else { 0 }));
+        policy
+            .destinations
+            .push((prefix, if area.protected { other_ports } else { 0 }));
         area.paint.entries(|protocol, port, bits, target| {
-            policy.targets.push(TargetEntry { destination, protocol, port, bits, target });
+            policy.targets.push(TargetEntry {
+                destination,
+                protocol,
+                port,
+                bits,
+                target,
+            });
         });
     }
     if policy.targets.len() > TARGETS_MAX {
-        return Err(PolicyError::Targets { found: policy.targets.len() });
+        return Err(PolicyError::Targets {
+            found: policy.targets.len(),
+        });
     }
     for service in &config.services {
         if let Some(&id) = ids.get(&service.name) {
-            policy.allows.extend(service.allow.iter().map(|prefix| (id, *prefix)));
+            policy
+                .allows
+                .extend(service.allow.iter().map(|prefix| (id, *prefix)));
         }
     }
     Ok(policy)
@@ -96,7 +112,9 @@ fn areas(config: &Config, ids: &ServiceIds) -> BTreeMap<IpNet, Area> {
         own.entry((prefix.prefix_len(), *prefix)).or_default().0 = true;
     }
     for service in &config.services {
-        let Some(&id) = ids.get(&service.name) else { continue };
+        let Some(&id) = ids.get(&service.name) else {
+            continue;
+        };
         let mut flags = 0;
         if service.kind == ServiceKind::Public {
             flags |= Target::PUBLIC;
@@ -105,8 +123,9 @@ fn areas(config: &Config, ids: &ServiceIds) -> BTreeMap<IpNet, Area> {
             flags |= Target::HAS_ALLOWS;
         }
         for target in &service.targets {
-            let (protected, claims) =
-                own.entry((target.prefix.prefix_len(), target.prefix)).or_default();
+            let (protected, claims) = own
+                .entry((target.prefix.prefix_len(), target.prefix))
+                .or_default();
             // The portal's address is not protected by being the portal's.
             *protected |= service.name != PORTAL_SERVICE;
             claims.push((target.ports, Target { service: id, flags }));

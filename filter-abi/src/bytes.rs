@@ -133,15 +133,32 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_and_lies_where_the_program_looks() {
-        let grant = Grant { deadline_ns: 1, idle_ns: 2, last_seen_ns: 3, packets: u64::MAX };
+        let grant = Grant {
+            deadline_ns: 1,
+            idle_ns: 2,
+            last_seen_ns: 3,
+            packets: u64::MAX,
+        };
         assert_eq!(Grant::from_bytes(&grant.to_bytes()), grant);
         assert_eq!(grant.to_bytes()[8..16], 2u64.to_ne_bytes());
-        let key = TargetKey { prefix: 7, protocol: 6, zero: 0, port: 443u16.to_be_bytes() };
+        let key = TargetKey {
+            prefix: 7,
+            protocol: 6,
+            zero: 0,
+            port: 443u16.to_be_bytes(),
+        };
         assert_eq!(key.to_bytes()[4..], [6, 0, 1, 0xbb]);
         assert_eq!(TargetKey::from_bytes(&key.to_bytes()), key);
-        let settings = Settings { generation: 9, flags: 3, ether_types: [1, 2, 3, 0x88b5] };
+        let settings = Settings {
+            generation: 9,
+            flags: 3,
+            ether_types: [1, 2, 3, 0x88b5],
+        };
         assert_eq!(Settings::from_bytes(&settings.to_bytes()), settings);
-        let key = GrantKey { source: [9; 16], service: 5 };
+        let key = GrantKey {
+            source: [9; 16],
+            service: 5,
+        };
         assert_eq!(GrantKey::<V6>::from_bytes(&key.to_bytes()), key);
     }
 }

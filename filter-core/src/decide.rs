@@ -44,21 +44,30 @@ where
     W: Window,
     P: Policy + Tables<V4> + Tables<V6>,
 {
-    let alone = |reason| Decision { reason, admitted: None };
+    let alone = |reason| Decision {
+        reason,
+        admitted: None,
+    };
     match ethernet::network(window, settings) {
         Network::Other(reason) => alone(reason),
         Network::V4(at) => match ipv4::parse(window, at) {
             None => alone(Reason::Malformed),
             Some(flow) => {
                 let (reason, admitted) = judge(&flow, settings, policy);
-                Decision { reason, admitted: admitted.map(|(grant, now)| Admitted::V4(grant, now)) }
+                Decision {
+                    reason,
+                    admitted: admitted.map(|(grant, now)| Admitted::V4(grant, now)),
+                }
             }
         },
         Network::V6(at) => match ipv6::parse(window, at) {
             None => alone(Reason::Malformed),
             Some(flow) => {
                 let (reason, admitted) = judge(&flow, settings, policy);
-                Decision { reason, admitted: admitted.map(|(grant, now)| Admitted::V6(grant, now)) }
+                Decision {
+                    reason,
+                    admitted: admitted.map(|(grant, now)| Admitted::V6(grant, now)),
+                }
             }
         },
     }
@@ -99,12 +108,21 @@ where
         Payload::Truncated => Reason::Malformed,
     };
     // An address that is only the portal's is not ours to judge beyond the portal's own port.
-    (if protected { unreadable } else { Reason::NotProtected }, None)
+    (
+        if protected {
+            unreadable
+        } else {
+            Reason::NotProtected
+        },
+        None,
+    )
 }
 
 #[inline(always)]
 fn denied<A: Address>(source: A, policy: &(impl Policy + Tables<A>)) -> bool {
-    policy.denied_until_ns(source).is_some_and(|until| policy.now_ns() < until)
+    policy
+        .denied_until_ns(source)
+        .is_some_and(|until| policy.now_ns() < until)
 }
 
 #[inline(always)]

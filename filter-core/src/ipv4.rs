@@ -23,8 +23,28 @@ const TCP_FIRST_FRAGMENT: usize = 16;
 #[inline(always)]
 pub(crate) fn parse(window: &impl Window, at: usize) -> Option<Flow<V4>> {
     let header = window.read::<HEADER>(at)?;
-    let [version, _, l0, l1, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-        header;
+    let [
+        version,
+        _,
+        l0,
+        l1,
+        _,
+        _,
+        f0,
+        f1,
+        _,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = header;
     let header_length = usize::from(version & 0x0f) * 4;
     let total_length = usize::from(u16::from_be_bytes([l0, l1]));
     if version >> 4 != 4
@@ -42,9 +62,19 @@ pub(crate) fn parse(window: &impl Window, at: usize) -> Option<Flow<V4>> {
         Payload::Fragment
     } else {
         let space = total_length - header_length;
-        upper(window, at + header_length, space, protocol, fragment & MORE_FRAGMENTS != 0)
+        upper(
+            window,
+            at + header_length,
+            space,
+            protocol,
+            fragment & MORE_FRAGMENTS != 0,
+        )
     };
-    Some(Flow { source: [s0, s1, s2, s3], destination: [d0, d1, d2, d3], payload })
+    Some(Flow {
+        source: [s0, s1, s2, s3],
+        destination: [d0, d1, d2, d3],
+        payload,
+    })
 }
 
 /// Reads the destination port of a protocol that has ports; `space` is what the packet says is
@@ -60,11 +90,16 @@ pub(crate) fn upper(
     if !has_ports(protocol) {
         return Payload::Upper { protocol, port: 0 };
     }
-    let needed = if first_of_many && protocol == TCP { TCP_FIRST_FRAGMENT } else { 4 };
+    let needed = if first_of_many && protocol == TCP {
+        TCP_FIRST_FRAGMENT
+    } else {
+        4
+    };
     match window.read::<4>(at) {
-        Some([_, _, p0, p1]) if space >= needed => {
-            Payload::Upper { protocol, port: u16::from_be_bytes([p0, p1]) }
-        }
+        Some([_, _, p0, p1]) if space >= needed => Payload::Upper {
+            protocol,
+            port: u16::from_be_bytes([p0, p1]),
+        },
         _ if first_of_many => Payload::Fragment,
         _ => Payload::Truncated,
     }

@@ -23,7 +23,11 @@ pub(crate) fn parse(window: &impl Window, at: usize) -> Option<Flow<V6>> {
         return None;
     }
     let payload = walk(window, at + HEADER, end, next, hop_limit);
-    Some(Flow { source, destination, payload })
+    Some(Flow {
+        source,
+        destination,
+        payload,
+    })
 }
 
 /// Every extension header has its successor in byte 0 and, but for the fragment header, its
@@ -35,7 +39,10 @@ fn walk<W: Window>(window: &W, start: usize, end: usize, first: u8, hop_limit: u
     let mut first_of_many = false;
     for _ in 0..=EXTENSION_HEADERS_MAX {
         at = W::forget(at);
-        if !matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
+        if !matches!(
+            next,
+            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
+        ) {
             return last(window, W::forget(at), end, next, hop_limit, first_of_many);
         }
         let Some([successor, length, b2, b3]) = window.read::<4>(at) else {

@@ -15,7 +15,6 @@ mod ipv6;
 mod policy;
 mod window;
 
-
 pub use decide::{Decision, decide};
 pub use flow::{Address, Flow, Payload};
 pub use policy::{GrantCell, Policy, Tables};

@@ -44,7 +44,10 @@ pub(super) async fn events(
                 () = sender.closed() => return,
             };
             let Ok(record) = record else { return };
-            let Ok(event) = Event::default().id(record.seq.to_string()).json_data(record) else {
+            let Ok(event) = Event::default()
+                .id(record.seq.to_string())
+                .json_data(record)
+            else {
                 return;
             };
             if sender.send(Ok(event)).await.is_err() {

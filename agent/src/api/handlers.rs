@@ -29,7 +29,8 @@ fn operator(caller: &Caller) -> Result<(), Reply> {
     match caller.role {
         Role::Operator => Ok(()),
         Role::Portal => {
-            let text = "the portal may grant, close what it opened, and read; this is for operators";
+            let text =
+                "the portal may grant, close what it opened, and read; this is for operators";
             Err(Reply(problem(ProblemCode::Forbidden, text)))
         }
     }
@@ -189,7 +190,11 @@ pub(super) async fn detach(
 ) -> Answer<Vec<String>> {
     operator(&caller)?;
     let entry = Entry::ok(AuditKind::Detach, &caller.name());
-    shared.engine.note(entry).await.map_err(|error| Reply(error.0))?;
+    shared
+        .engine
+        .note(entry)
+        .await
+        .map_err(|error| Reply(error.0))?;
     let interfaces = match &shared.pins {
         Some(pins) => detach_all(pins).map_err(|error| Reply(ProblemBox::from(error).0))?,
         None => Vec::new(),
@@ -233,5 +238,7 @@ pub(super) async fn audit_verify(
 ) -> Answer<AuditChain> {
     operator(&caller)?;
     let chain = shared.engine.ledger().verify().await;
-    Ok(Json(chain.map_err(|error| Reply(ProblemBox::from(error).0))?))
+    Ok(Json(
+        chain.map_err(|error| Reply(ProblemBox::from(error).0))?,
+    ))
 }

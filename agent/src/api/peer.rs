@@ -22,7 +22,13 @@ pub struct Peer(pub Option<u32>);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(|credentials| credentials.uid()))
+        Self(
+            stream
+                .io()
+                .peer_cred()
+                .ok()
+                .map(|credentials| credentials.uid()),
+        )
     }
 }
 
@@ -31,7 +37,11 @@ fn role(config: &Config, uid: u32) -> Option<Role> {
     if uid == 0 || config.operators.contains(&uid) {
         return Some(Role::Operator);
     }
-    config.portal.as_ref().filter(|portal| portal.uid == uid).map(|_| Role::Portal)
+    config
+        .portal
+        .as_ref()
+        .filter(|portal| portal.uid == uid)
+        .map(|_| Role::Portal)
 }
 
 /// Gives the request its caller, or refuses it.

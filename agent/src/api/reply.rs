@@ -43,7 +43,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, Reply> {
         let json = axum::http::HeaderValue::from_static("application/json");
-        request.headers_mut().insert(axum::http::header::CONTENT_TYPE, json);
+        request
+            .headers_mut()
+            .insert(axum::http::header::CONTENT_TYPE, json);
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::BytesRejection(error))
@@ -83,7 +85,10 @@ pub(super) async fn no_such_path(request: Request) -> Reply {
 }
 
 pub(super) async fn no_such_method(request: Request) -> Reply {
-    let text =
-        format!("{} does not take {}; see /v1/openapi.json", request.uri().path(), request.method());
+    let text = format!(
+        "{} does not take {}; see /v1/openapi.json",
+        request.uri().path(),
+        request.method()
+    );
     Reply(problem(ProblemCode::BadRequest, text))
 }

@@ -2,12 +2,16 @@
 
 /// Parses a length of at least one second.
 pub fn parse_seconds(text: &str) -> Result<u64, String> {
-    let advice = || format!("`{text}` is not a length of time; write for example 90s, 5m, 8h or 1d");
+    let advice =
+        || format!("`{text}` is not a length of time; write for example 90s, 5m, 8h or 1d");
     let text_trimmed = text.trim();
     // A day is 24 hours here; jiff leaves days out of absolute durations because of time zones.
     if let Some(days) = text_trimmed.strip_suffix('d') {
         let days: u64 = days.trim().parse().map_err(|_| advice())?;
-        return days.checked_mul(86_400).filter(|&s| s > 0).ok_or_else(advice);
+        return days
+            .checked_mul(86_400)
+            .filter(|&s| s > 0)
+            .ok_or_else(advice);
     }
     let duration: jiff::SignedDuration = text_trimmed.parse().map_err(|_| advice())?;
     match u64::try_from(duration.as_secs()) {
@@ -47,7 +51,10 @@ mod tests {
     fn lengths_that_are_none_are_refused_with_an_example() {
         for text in ["", "8", "0s", "-5m", "soon", "99999999999999999999d", "0d"] {
             let error = parse_seconds(text).unwrap_err();
-            assert!(error.contains("5m") || error.contains("1s"), "{text}: {error}");
+            assert!(
+                error.contains("5m") || error.contains("1s"),
+                "{text}: {error}"
+            );
         }
     }
 

@@ -5,8 +5,14 @@ use std::{fmt, io, path::PathBuf};
 /// The file cannot be used.
 #[derive(Debug)]
 pub enum ConfigError {
-    Unreadable { path: PathBuf, source: io::Error },
-    Invalid { path: PathBuf, complaints: Vec<Complaint> },
+    Unreadable {
+        path: PathBuf,
+        source: io::Error,
+    },
+    Invalid {
+        path: PathBuf,
+        complaints: Vec<Complaint>,
+    },
 }
 
 /// One thing that is wrong. Lines and columns count from 1.
@@ -23,7 +29,11 @@ impl Complaint {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        Self { line, column, message }
+        Self {
+            line,
+            column,
+            message,
+        }
     }
 }
 
@@ -38,7 +48,11 @@ impl fmt::Display for ConfigError {
             Self::Invalid { path, complaints } => {
                 for (index, complaint) in complaints.iter().enumerate() {
                     let line = if index == 0 { "" } else { "\n" };
-                    let Complaint { line: at, column, message } = complaint;
+                    let Complaint {
+                        line: at,
+                        column,
+                        message,
+                    } = complaint;
                     write!(f, "{line}{}:{at}:{column}: {message}", path.display())?;
                 }
                 Ok(())

@@ -48,7 +48,10 @@ impl FromStr for Target {
                 "`{text}` is not a target; write an address or prefix and a protocol, for example `192.0.2.10 tcp/443`"
             ));
         };
-        Ok(Self { prefix: parse_prefix(prefix)?, ports: parse_ports(ports)? })
+        Ok(Self {
+            prefix: parse_prefix(prefix)?,
+            ports: parse_ports(ports)?,
+        })
     }
 }
 
@@ -57,15 +60,24 @@ pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, String> {
     let net = match (text.parse::<IpAddr>(), text.parse::<IpNet>()) {
         (Ok(address), _) => IpNet::from(address),
         (_, Ok(net)) => net,
-        _ => return Err(format!("`{text}` is neither an IP address nor a prefix such as 192.0.2.0/24")),
+        _ => {
+            return Err(format!(
+                "`{text}` is neither an IP address nor a prefix such as 192.0.2.0/24"
+            ));
+        }
     };
     if net.addr() != net.network() {
-        return Err(format!("`{text}` has bits behind its length; did you mean {}?", net.trunc()));
+        return Err(format!(
+            "`{text}` has bits behind its length; did you mean {}?",
+            net.trunc()
+        ));
     }
     if let IpNet::V6(v6) = net
         && v6.addr().to_ipv4_mapped().is_some()
     {
-        return Err(format!("`{text}` is an IPv4 address in IPv6 clothes; write it as IPv4"));
+        return Err(format!(
+            "`{text}` is an IPv4 address in IPv6 clothes; write it as IPv4"
+        ));
     }
     Ok(net)
 }
@@ -87,8 +99,10 @@ fn parse_ports(text: &str) -> Result<Ports, String> {
         let number: u8 = ports.and_then(|p| p.parse().ok()).ok_or_else(unknown)?;
         return Ok(Ports::Protocol(number));
     }
-    let &(_, protocol, has_ports) =
-        PROTOCOLS.iter().find(|(known, _, _)| *known == name).ok_or_else(unknown)?;
+    let &(_, protocol, has_ports) = PROTOCOLS
+        .iter()
+        .find(|(known, _, _)| *known == name)
+        .ok_or_else(unknown)?;
     let Some(ports) = ports else {
         return Ok(Ports::Protocol(protocol));
     };
@@ -101,9 +115,15 @@ fn parse_ports(text: &str) -> Result<Ports, String> {
         None => (port(ports)?, port(ports)?),
     };
     if first > last {
-        return Err(format!("`{text}`: the range runs backwards; write {name}/{last}-{first}"));
+        return Err(format!(
+            "`{text}`: the range runs backwards; write {name}/{last}-{first}"
+        ));
     }
-    Ok(Ports::Range { protocol, first, last })
+    Ok(Ports::Range {
+        protocol,
+        first,
+        last,
+    })
 }
 
 impl fmt::Display for Target {
@@ -119,7 +139,10 @@ impl fmt::Display for Target {
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |number: u8| {
-            PROTOCOLS.iter().find(|(_, known, _)| *known == number).map(|(name, _, _)| *name)
+            PROTOCOLS
+                .iter()
+                .find(|(_, known, _)| *known == number)
+                .map(|(name, _, _)| *name)
         };
         match *self {
             Self::Any => f.write_str("any"),
@@ -127,9 +150,17 @@ impl fmt::Display for Ports {
                 Some(name) => f.write_str(name),
                 None => write!(f, "proto/{protocol}"),
             },
-            Self::Range { protocol, first, last } => {
+            Self::Range {
+                protocol,
+                first,
+                last,
+            } => {
                 f.write_str(name(protocol).unwrap_or("proto"))?;
-                if first == last { write!(f, "/{first}") } else { write!(f, "/{first}-{last}") }
+                if first == last {
+                    write!(f, "/{first}")
+                } else {
+                    write!(f, "/{first}-{last}")
+                }
             }
         }
     }

@@ -31,27 +31,53 @@ type Found = Vec<(Range<usize>, String)>;
 pub(super) fn validate(file: file::File) -> Result<Config, Found> {
     let mut found = Found::new();
     let lengths = lengths(&file.grants, &mut found);
-    let operators = file.agent.operators.iter().filter_map(|u| uid(u, &mut found)).collect();
+    let operators = file
+        .agent
+        .operators
+        .iter()
+        .filter_map(|u| uid(u, &mut found))
+        .collect();
     let filter = filter(file.filter, &mut found);
-    let portal = file.portal.and_then(|portal| self::portal(portal, &mut found));
+    let portal = file
+        .portal
+        .and_then(|portal| self::portal(portal, &mut found));
     let mut claims = Claims::default();
     let mut services: Vec<Service> = Vec::new();
     if file.service.len() > SERVICES_MAX {
-        found.push((0..0, format!("more than {SERVICES_MAX} services; merge some")));
+        found.push((
+            0..0,
+            format!("more than {SERVICES_MAX} services; merge some"),
+        ));
     }
     for written in file.service.into_iter().take(SERVICES_MAX) {
-        let service = service(written, lengths, &services, portal.as_ref(), &mut claims, &mut found);
+        let service = service(
+            written,
+            lengths,
+            &services,
+            portal.as_ref(),
+            &mut claims,
+            &mut found,
+        );
         services.push(service);
     }
-    if let Some(portal) = portal.as_ref().filter(|portal| !portal.endpoints.is_empty()) {
+    if let Some(portal) = portal
+        .as_ref()
+        .filter(|portal| !portal.endpoints.is_empty())
+    {
         services.push(portal_service(portal));
     }
     if !found.is_empty() {
         return Err(found);
     }
     Ok(Config {
-        socket: file.agent.socket.unwrap_or_else(|| agent_api::DEFAULT_SOCKET.into()),
-        ledger: file.agent.ledger.unwrap_or_else(|| "/var/lib/sekisho/ledger.sqlite".into()),
+        socket: file
+            .agent
+            .socket
+            .unwrap_or_else(|| agent_api::DEFAULT_SOCKET.into()),
+        ledger: file
+            .agent
+            .ledger
+            .unwrap_or_else(|| "/var/lib/sekisho/ledger.sqlite".into()),
         operators,
         filter,
         portal,
@@ -76,19 +102,34 @@ fn filter(written: file::Filter, found: &mut Found) -> Filter {
         }
     }
     if interfaces.is_empty() {
-        found.push((all, "no interface to attach to; list the outer one, e.g. [\"eth0\"]".into()));
+        found.push((
+            all,
+            "no interface to attach to; list the outer one, e.g. [\"eth0\"]".into(),
+        ));
     }
     let capacity = written.capacity.map_or(CAPACITY, |capacity| {
         let (span, capacity) = (capacity.span(), capacity.into_inner());
         if !(1..=CAPACITY_MAX).contains(&capacity) {
-            found.push((span, format!("capacity must be between 1 and {CAPACITY_MAX}")));
+            found.push((
+                span,
+                format!("capacity must be between 1 and {CAPACITY_MAX}"),
+            ));
         }
         capacity
     });
-    let ether_types_span = written.pass_ether_types.as_ref().map_or(0..0, Spanned::span);
-    let pass_ether_types = written.pass_ether_types.map(Spanned::into_inner).unwrap_or_default();
+    let ether_types_span = written
+        .pass_ether_types
+        .as_ref()
+        .map_or(0..0, Spanned::span);
+    let pass_ether_types = written
+        .pass_ether_types
+        .map(Spanned::into_inner)
+        .unwrap_or_default();
     if pass_ether_types.len() > ETHER_TYPES_MAX {
-        found.push((ether_types_span.clone(), format!("at most {ETHER_TYPES_MAX} EtherTypes")));
+        found.push((
+            ether_types_span.clone(),
+            format!("at most {ETHER_TYPES_MAX} EtherTypes"),
+        ));
     }
     for ether_type in &pass_ether_types {
         if *ether_type < 0x0600 || matches!(ether_type, 0x0800 | 0x86dd | 0x8100 | 0x88a8) {
@@ -102,7 +143,11 @@ fn filter(written: file::Filter, found: &mut Found) -> Filter {
         mode: written.mode,
         capacity,
         other_ports_pass: written.other_ports == OtherPorts::Pass,
-        protect: written.protect.iter().filter_map(|p| prefix(p, found)).collect(),
+        protect: written
+            .protect
+            .iter()
+            .filter_map(|p| prefix(p, found))
+            .collect(),
         pass_ether_types,
         bpffs: written.bpffs.unwrap_or_else(|| "/sys/fs/bpf".into()),
         debug_log: written.debug_log,
@@ -110,7 +155,9 @@ fn filter(written: file::Filter, found: &mut Found) -> Filter {
 }
 
 fn prefix(written: &Spanned<String>, found: &mut Found) -> Option<IpNet> {
-    parse_prefix(written.get_ref()).map_err(|message| found.push((written.span(), message))).ok()
+    parse_prefix(written.get_ref())
+        .map_err(|message| found.push((written.span(), message)))
+        .ok()
 }
 
 /// The uid of a user written by name or number.
@@ -140,11 +187,15 @@ fn portal(written: file::Portal, found: &mut Found) -> Option<Portal> {
     for endpoint in &written.endpoints {
         match SocketAddr::from_str(endpoint.get_ref()) {
             Ok(address) if address.ip().is_unspecified() || address.port() == 0 => {
-                let message = "an endpoint is the very address and port people type, not a wildcard";
+                let message =
+                    "an endpoint is the very address and port people type, not a wildcard";
                 found.push((endpoint.span(), message.into()));
             }
             Ok(address) if endpoints.contains(&address) => {
-                found.push((endpoint.span(), format!("endpoint {address} is listed twice")));
+                found.push((
+                    endpoint.span(),
+                    format!("endpoint {address} is listed twice"),
+                ));
             }
             Ok(address) => endpoints.push(address),
             Err(_) => {
@@ -161,14 +212,22 @@ fn portal(written: file::Portal, found: &mut Found) -> Option<Portal> {
         let message = "the portal must not run as root: give it a user of its own";
         found.push((written.user.span(), message.into()));
     }
-    Some(Portal { uid, gid, endpoints })
+    Some(Portal {
+        uid,
+        gid,
+        endpoints,
+    })
 }
 
 /// The portal's endpoints as a public service, so that log-in is always reachable.
 fn portal_service(portal: &Portal) -> Service {
     let target = |endpoint: &SocketAddr| Target {
         prefix: endpoint.ip().into(),
-        ports: Ports::Range { protocol: 6, first: endpoint.port(), last: endpoint.port() },
+        ports: Ports::Range {
+            protocol: 6,
+            first: endpoint.port(),
+            last: endpoint.port(),
+        },
     };
     Service {
         name: PORTAL_SERVICE.into(),
@@ -190,8 +249,11 @@ struct Lengths {
 }
 
 fn lengths(written: &file::Grants, found: &mut Found) -> Lengths {
-    let base =
-        Lengths { default: DEFAULT_SECONDS, max: MAX_SECONDS, idle: Some(IDLE_SECONDS) };
+    let base = Lengths {
+        default: DEFAULT_SECONDS,
+        max: MAX_SECONDS,
+        idle: Some(IDLE_SECONDS),
+    };
     override_lengths(base, &written.default, &written.max, &written.idle, found)
 }
 
@@ -207,10 +269,15 @@ fn override_lengths(
             if seconds <= CAP_SECONDS {
                 Ok(seconds)
             } else {
-                Err(format!("longer than {}, the most there is", seconds_text(CAP_SECONDS)))
+                Err(format!(
+                    "longer than {}, the most there is",
+                    seconds_text(CAP_SECONDS)
+                ))
             }
         });
-        seconds.map_err(|message| found.push((written.span(), message))).ok()
+        seconds
+            .map_err(|message| found.push((written.span(), message)))
+            .ok()
     };
     let max_seconds = max.as_ref().and_then(&mut length).unwrap_or(base.max);
     let idle_seconds = match idle {
@@ -223,10 +290,17 @@ fn override_lengths(
         None => base.default.min(max_seconds),
     };
     if let Some(written) = default.as_ref().filter(|_| default_seconds > max_seconds) {
-        let message = format!("the default is longer than max ({})", seconds_text(max_seconds));
+        let message = format!(
+            "the default is longer than max ({})",
+            seconds_text(max_seconds)
+        );
         found.push((written.span(), message));
     }
-    Lengths { default: default_seconds, max: max_seconds, idle: idle_seconds }
+    Lengths {
+        default: default_seconds,
+        max: max_seconds,
+        idle: idle_seconds,
+    }
 }
 
 fn service(
@@ -243,10 +317,14 @@ fn service(
         let message = format!("`{name}` cannot name a service; use 1 to 32 of a-z, 0-9 and -");
         found.push((written.name.span(), message));
     } else if name == PORTAL_SERVICE {
-        let message = "the name `portal` is the portal's own; list its address under [portal] endpoints";
+        let message =
+            "the name `portal` is the portal's own; list its address under [portal] endpoints";
         found.push((written.name.span(), message.into()));
     } else if earlier.iter().any(|service| service.name == name) {
-        found.push((written.name.span(), format!("there are two services named `{name}`")));
+        found.push((
+            written.name.span(),
+            format!("there are two services named `{name}`"),
+        ));
     }
     let targets_span = written.targets.span();
     let mut targets = Vec::new();
@@ -279,14 +357,23 @@ fn service(
         }
         _ => {}
     }
-    let lengths =
-        override_lengths(lengths, &written.default, &written.max, &written.idle, found);
+    let lengths = override_lengths(
+        lengths,
+        &written.default,
+        &written.max,
+        &written.idle,
+        found,
+    );
     Service {
         name,
         kind: written.kind,
         targets,
         groups,
-        allow: written.allow.iter().filter_map(|p| prefix(p, found)).collect(),
+        allow: written
+            .allow
+            .iter()
+            .filter_map(|p| prefix(p, found))
+            .collect(),
         default_seconds: lengths.default,
         max_seconds: lengths.max,
         idle_seconds: lengths.idle,
@@ -306,9 +393,11 @@ fn refuse_portal_inside(
             && match target.ports {
                 Ports::Any | Ports::Protocol(6) => true,
                 Ports::Protocol(_) => false,
-                Ports::Range { protocol, first, last } => {
-                    protocol == 6 && (first..=last).contains(&endpoint.port())
-                }
+                Ports::Range {
+                    protocol,
+                    first,
+                    last,
+                } => protocol == 6 && (first..=last).contains(&endpoint.port()),
             }
     };
     if let Some(endpoint) = portal.and_then(|portal| portal.endpoints.iter().find(inside)) {
@@ -332,15 +421,22 @@ impl Claims {
     /// on the same prefix, the same port, or two ranges that overlap.
     fn claim(&mut self, name: &str, target: Target, span: Range<usize>, found: &mut Found) {
         let taken = self.taken.entry(target.prefix).or_default();
-        let clash = taken.iter().find(|(ports, _)| clashes(*ports, target.ports));
+        let clash = taken
+            .iter()
+            .find(|(ports, _)| clashes(*ports, target.ports));
         if let Some((ports, other)) = clash
             && self.reported.insert((target.prefix, name.to_owned()))
         {
             let message = if other == name {
                 format!("`{target}` is listed twice for service `{name}`")
             } else {
-                let theirs = Target { prefix: target.prefix, ports: *ports };
-                format!("`{target}` is already claimed by service `{other}` (`{theirs}`); a target belongs to one service")
+                let theirs = Target {
+                    prefix: target.prefix,
+                    ports: *ports,
+                };
+                format!(
+                    "`{target}` is already claimed by service `{other}` (`{theirs}`); a target belongs to one service"
+                )
             };
             found.push((span, message));
         }
@@ -353,8 +449,16 @@ fn clashes(a: Ports, b: Ports) -> bool {
         (Ports::Any, Ports::Any) => true,
         (Ports::Protocol(a), Ports::Protocol(b)) => a == b,
         (
-            Ports::Range { protocol: p, first: f, last: l },
-            Ports::Range { protocol: q, first: g, last: m },
+            Ports::Range {
+                protocol: p,
+                first: f,
+                last: l,
+            },
+            Ports::Range {
+                protocol: q,
+                first: g,
+                last: m,
+            },
         ) => p == q && f <= m && g <= l && (f == l) == (g == m),
         _ => false,
     }

@@ -33,7 +33,9 @@ impl Engine {
         request: CloseRequest,
         arrived: Stopwatch,
     ) -> Result<Closed, Problem> {
-        self.try_close(caller, request, arrived).await.map_err(|error| error.0)
+        self.try_close(caller, request, arrived)
+            .await
+            .map_err(|error| error.0)
     }
 
     async fn try_close(
@@ -42,7 +44,8 @@ impl Engine {
         request: CloseRequest,
         arrived: Stopwatch,
     ) -> Result<Closed, ProblemBox> {
-        let nothing = request.source.is_none() && request.service.is_none() && request.user.is_none();
+        let nothing =
+            request.source.is_none() && request.service.is_none() && request.user.is_none();
         if nothing && !request.all {
             let text = "say what to close: source, service, user, or all";
             return Err(problem(ProblemCode::BadRequest, text).into());
@@ -50,7 +53,10 @@ impl Engine {
         let service = match &request.service {
             None => None,
             Some(name) => Some(self.state().ids.get(name).copied().ok_or_else(|| {
-                problem(ProblemCode::NotFound, format!("there is no service `{name}`"))
+                problem(
+                    ProblemCode::NotFound,
+                    format!("there is no service `{name}`"),
+                )
             })?),
         };
         let selection = Selection {
@@ -69,7 +75,11 @@ impl Engine {
         let now = self.now();
         let rows = self.ledger.holders(&selection).await?;
         let whole = selection.user.is_none() && selection.opened_by.is_none();
-        let remaining = if whole { HashMap::new() } else { self.remaining(&rows, now).await? };
+        let remaining = if whole {
+            HashMap::new()
+        } else {
+            self.remaining(&rows, now).await?
+        };
         self.shut(&rows, &remaining)?;
         let took = arrived.elapsed();
         let state = self.state();
@@ -84,7 +94,8 @@ impl Engine {
             closed: rows.iter().take(NAMED).map(named).collect(),
             map_changed_after_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         };
-        self.strike(&mut turn, rows, &remaining, &closing, now).await?;
+        self.strike(&mut turn, rows, &remaining, &closing, now)
+            .await?;
         Ok(closed)
     }
 
@@ -119,8 +130,11 @@ impl Engine {
         rows: &[HolderRow],
         remaining: &HashMap<GrantId, (u64, u64)>,
     ) -> Result<(), KernelError> {
-        let mut gone: Vec<GrantId> =
-            rows.iter().map(|row| row.id).filter(|id| !remaining.contains_key(id)).collect();
+        let mut gone: Vec<GrantId> = rows
+            .iter()
+            .map(|row| row.id)
+            .filter(|id| !remaining.contains_key(id))
+            .collect();
         gone.dedup();
         match gone.as_slice() {
             [one] => self.maps.remove(*one)?,
@@ -128,7 +142,14 @@ impl Engine {
         }
         for (&id, &(deadline_ns, idle_ns)) in remaining {
             if let Some(grant) = self.maps.read(id)? {
-                self.maps.put(id, filter_abi::Grant { deadline_ns, idle_ns, ..grant })?;
+                self.maps.put(
+                    id,
+                    filter_abi::Grant {
+                        deadline_ns,
+                        idle_ns,
+                        ..grant
+                    },
+                )?;
             }
         }
         Ok(())

@@ -35,7 +35,9 @@ impl Engine {
             let message = "the portal may deny one source (a /32 or /64) for at most a day";
             return Err(problem(ProblemCode::BeyondCap, message));
         }
-        self.try_deny(caller, prefix, request).await.map_err(|error| error.0)
+        self.try_deny(caller, prefix, request)
+            .await
+            .map_err(|error| error.0)
     }
 
     async fn try_deny(
@@ -46,7 +48,9 @@ impl Engine {
     ) -> Result<Deny, ProblemBox> {
         let mut turn = self.turn().await;
         let now = self.now();
-        let boot_ns = now.boot_ns.saturating_add(request.for_seconds.saturating_mul(NS));
+        let boot_ns = now
+            .boot_ns
+            .saturating_add(request.for_seconds.saturating_mul(NS));
         let row = DenyRow {
             prefix,
             deadline_ms: now.wall_of(boot_ns).as_millisecond(),
@@ -59,20 +63,26 @@ impl Engine {
             reason: Some(cut(format!(
                 "{prefix} until {}{}",
                 now.wall_of(boot_ns),
-                row.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default()
+                row.reason
+                    .as_deref()
+                    .map(|r| format!(": {r}"))
+                    .unwrap_or_default()
             ))),
             ..Entry::ok(AuditKind::Deny, &caller.name())
         };
         let mut writing = self.ledger.write().await?;
         crate::ledger::put_deny(&mut writing, &row).await?;
-        self.commit(&mut turn, writing, now.wall, vec![entry]).await?;
+        self.commit(&mut turn, writing, now.wall, vec![entry])
+            .await?;
         self.write_denies(&turn, now).await?;
         Ok(shown(&row, now))
     }
 
     /// Lifts a denial.
     pub async fn lift(&self, caller: &Caller, prefix: IpNet) -> Result<(), Problem> {
-        self.try_lift(caller, prefix.trunc()).await.map_err(|error| error.0)
+        self.try_lift(caller, prefix.trunc())
+            .await
+            .map_err(|error| error.0)
     }
 
     async fn try_lift(&self, caller: &Caller, prefix: IpNet) -> Result<(), ProblemBox> {
@@ -88,14 +98,19 @@ impl Engine {
             reason: Some(prefix.to_string()),
             ..Entry::ok(AuditKind::Deny, &caller.name())
         };
-        self.commit(&mut turn, writing, now.wall, vec![entry]).await?;
+        self.commit(&mut turn, writing, now.wall, vec![entry])
+            .await?;
         self.write_denies(&turn, now).await
     }
 
     /// What is denied now.
     pub async fn denies(&self) -> Result<Vec<Deny>, Problem> {
         let now = self.now();
-        let rows = self.ledger.denies(now.boot_ns).await.map_err(|e| ProblemBox::from(e).0)?;
+        let rows = self
+            .ledger
+            .denies(now.boot_ns)
+            .await
+            .map_err(|e| ProblemBox::from(e).0)?;
         Ok(rows.iter().map(|row| shown(row, now)).collect())
     }
 
@@ -113,7 +128,8 @@ impl Engine {
             count: ended,
             ..Entry::ok(AuditKind::Deny, super::AGENT_ACTOR)
         };
-        self.commit(&mut turn, writing, now.wall, vec![entry]).await?;
+        self.commit(&mut turn, writing, now.wall, vec![entry])
+            .await?;
         self.write_denies(&turn, now).await?;
         Ok(ended)
     }
@@ -137,7 +153,9 @@ fn flattened(rows: &[DenyRow]) -> BTreeMap<IpNet, u64> {
         let around = rows.iter().filter(|row| row.prefix.contains(&inner));
         around.map(|row| row.deadline_boot_ns).max().unwrap_or(0)
     };
-    rows.iter().map(|row| (row.prefix, deadline(row.prefix))).collect()
+    rows.iter()
+        .map(|row| (row.prefix, deadline(row.prefix)))
+        .collect()
 }
 
 fn shown(row: &DenyRow, now: Moment) -> Deny {

@@ -39,7 +39,9 @@ impl Flood {
         let left = self.budget_left.get_or_insert(BURST);
         let seconds = u64::try_from((now_ms - self.refilled_ms) / 1_000).unwrap_or(0);
         if seconds > 0 {
-            *left = left.saturating_add(seconds.saturating_mul(PER_SECOND)).min(BURST);
+            *left = left
+                .saturating_add(seconds.saturating_mul(PER_SECOND))
+                .min(BURST);
             self.refilled_ms = now_ms;
         }
         if *left > 0 {
@@ -123,19 +125,27 @@ impl Engine {
         let entry = |(kind, outcome, count): (String, String, u64)| Entry {
             kind: serde_json::from_value(serde_json::Value::String(kind)).ok(),
             actor: AGENT_ACTOR.into(),
-            reason: Some(format!("{count} like events in {} s, folded", FOLD_MS / 1_000)),
+            reason: Some(format!(
+                "{count} like events in {} s, folded",
+                FOLD_MS / 1_000
+            )),
             outcome,
             count,
             ..Entry::default()
         };
         let writing = self.ledger.write().await?;
-        Ok(self.commit(&mut turn, writing, at, due.into_iter().map(entry).collect()).await?)
+        Ok(self
+            .commit(&mut turn, writing, at, due.into_iter().map(entry).collect())
+            .await?)
     }
 
     /// Takes an event of the portal (or of its admin verbs, which run as an operator).
     pub async fn write_draft(&self, caller: &Caller, draft: AuditDraft) -> Result<(), Problem> {
         use AuditKind::{Key, Lockout, Login, Logoff, Ticket, Token, User};
-        if !matches!(draft.kind, Login | Logoff | Token | Ticket | Lockout | Key | User) {
+        if !matches!(
+            draft.kind,
+            Login | Logoff | Token | Ticket | Lockout | Key | User
+        ) {
             let message = "this kind of event is written by the agent itself, nobody else";
             return Err(problem(ProblemCode::Forbidden, message));
         }
@@ -158,8 +168,11 @@ impl Engine {
             request_id: cut(draft.request_id),
             count: 1,
         };
-        let written =
-            if refused { self.note_refusal(entry).await } else { self.note(entry).await };
+        let written = if refused {
+            self.note_refusal(entry).await
+        } else {
+            self.note(entry).await
+        };
         written.map_err(|error| error.0)
     }
 }
@@ -174,5 +187,8 @@ fn kind_name(kind: Option<AuditKind>) -> String {
 
 /// A text without control characters and not too long.
 pub(super) fn cut(text: String) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(TEXT_MAX)
+        .collect()
 }

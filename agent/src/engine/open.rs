@@ -45,9 +45,17 @@ impl Engine {
         let state = self.state();
         let source = admissible(request.source)?;
         let (service, service_id) = state.service(&request.service).ok_or_else(|| {
-            let names: Vec<&str> = state.config.services.iter().map(|s| s.name.as_str()).collect();
-            let text =
-                format!("there is no service `{}`; there are: {}", request.service, names.join(", "));
+            let names: Vec<&str> = state
+                .config
+                .services
+                .iter()
+                .map(|s| s.name.as_str())
+                .collect();
+            let text = format!(
+                "there is no service `{}`; there are: {}",
+                request.service,
+                names.join(", ")
+            );
             problem(ProblemCode::NotFound, text)
         })?;
         let seconds = length(caller, service, request)?;
@@ -56,7 +64,10 @@ impl Engine {
             let text = "lockdown is on, nothing opens; `sekisho lockdown off` ends it";
             return Err(problem(ProblemCode::Lockdown, text).into());
         }
-        let id = GrantId { source, service: service_id };
+        let id = GrantId {
+            source,
+            service: service_id,
+        };
         let mut turn = self.turn().await;
         let now = self.now();
         let holder = HolderRow {
@@ -79,14 +90,19 @@ impl Engine {
             reason: Some(cut(format!(
                 "until {}{}",
                 after(now, seconds),
-                request.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default()
+                request
+                    .reason
+                    .as_deref()
+                    .map(|r| format!(": {r}"))
+                    .unwrap_or_default()
             ))),
             request_id: request.request_id.clone().map(cut),
             ..Entry::ok(AuditKind::Grant, &caller.name())
         };
         let mut writing = self.ledger.write().await?;
         crate::ledger::put_holder(&mut writing, &holder).await?;
-        self.commit(&mut turn, writing, now.wall, vec![entry]).await?;
+        self.commit(&mut turn, writing, now.wall, vec![entry])
+            .await?;
         if before.is_empty() {
             add(&mut turn.used, source);
         }
@@ -94,11 +110,16 @@ impl Engine {
             self.take_back(&mut turn, &holder, &before, now).await;
             return Err(error.into());
         }
-        turn.unrecorded.retain(|row| row.id != id || row.user != holder.user);
+        turn.unrecorded
+            .retain(|row| row.id != id || row.user != holder.user);
         drop(turn);
         let view = self.view(id, self.now()).await?;
         view.ok_or_else(|| {
-            problem(ProblemCode::Unavailable, "the grant was closed at the same moment").into()
+            problem(
+                ProblemCode::Unavailable,
+                "the grant was closed at the same moment",
+            )
+            .into()
         })
     }
 
@@ -110,7 +131,9 @@ impl Engine {
         before: &[HolderRow],
         now: Moment,
     ) -> Result<(), KernelError> {
-        let live = before.iter().filter(|row| row.deadline_boot_ns > now.boot_ns);
+        let live = before
+            .iter()
+            .filter(|row| row.deadline_boot_ns > now.boot_ns);
         let others = live.filter(|row| row.user != holder.user);
         let own_earlier = before.iter().filter(|row| row.user == holder.user);
         let deadline_ns = others
@@ -118,18 +141,33 @@ impl Engine {
             .chain(own_earlier)
             .map(|row| row.deadline_boot_ns)
             .fold(holder.deadline_boot_ns, u64::max);
-        let idle_ns = others.map(|row| row.idle_ns).fold(holder.idle_ns, longer_idle);
+        let idle_ns = others
+            .map(|row| row.idle_ns)
+            .fold(holder.idle_ns, longer_idle);
         let packets = self.maps.read(id)?.map_or(0, |grant| grant.packets);
-        let grant = KernelGrant { deadline_ns, idle_ns, last_seen_ns: now.boot_ns, packets };
+        let grant = KernelGrant {
+            deadline_ns,
+            idle_ns,
+            last_seen_ns: now.boot_ns,
+            packets,
+        };
         self.maps.put(id, grant)?;
         match self.maps.read(id)? {
             Some(found) if found.deadline_ns == deadline_ns && found.idle_ns == idle_ns => Ok(()),
-            _ => Err(KernelError::Rejected("the map does not hold the grant it was given".into())),
+            _ => Err(KernelError::Rejected(
+                "the map does not hold the grant it was given".into(),
+            )),
         }
     }
 
     /// The map refused: the record must not promise what the kernel does not do.
-    async fn take_back(&self, turn: &mut Turn, holder: &HolderRow, before: &[HolderRow], now: Moment) {
+    async fn take_back(
+        &self,
+        turn: &mut Turn,
+        holder: &HolderRow,
+        before: &[HolderRow],
+        now: Moment,
+    ) {
         let earlier = before.iter().find(|row| row.user == holder.user);
         if before.is_empty() {
             subtract(&mut turn.used, holder.id.source, 1);
@@ -167,7 +205,11 @@ impl Engine {
         before: &[HolderRow],
     ) -> Result<(), KernelError> {
         let capacity = self.state().config.filter.capacity;
-        let used = turn.used.get(family(id.source)).copied().unwrap_or(u64::MAX);
+        let used = turn
+            .used
+            .get(family(id.source))
+            .copied()
+            .unwrap_or(u64::MAX);
         if before.is_empty() && used >= u64::from(capacity) {
             let family = if id.source.is_ipv4() { "IPv4" } else { "IPv6" };
             return Err(KernelError::Full { family, capacity });
@@ -178,7 +220,11 @@ impl Engine {
 
 /// All holders of one grant.
 pub(super) fn of(id: GrantId) -> Selection {
-    Selection { source: Some(id.source), service: Some(id.service), ..Selection::default() }
+    Selection {
+        source: Some(id.source),
+        service: Some(id.service),
+        ..Selection::default()
+    }
 }
 
 /// 0 means no limit and wins.
@@ -215,14 +261,18 @@ pub(super) fn admissible(source: IpAddr) -> Result<IpAddr, Problem> {
         IpAddr::V4(v4) if v4.octets().first() == Some(&0) => "an address of this network",
         _ => return Ok(source),
     };
-    let text = format!("{source} is {what}, no client sends from it; give the client's own address");
+    let text =
+        format!("{source} is {what}, no client sends from it; give the client's own address");
     Err(problem(ProblemCode::BadRequest, text))
 }
 
 /// Length of the grant in seconds, within what the service allows.
 fn length(caller: &Caller, service: &Service, request: &GrantRequest) -> Result<u64, Problem> {
     if service.kind == ServiceKind::Public {
-        let text = format!("service `{}` is public: everybody reaches it without a grant", service.name);
+        let text = format!(
+            "service `{}` is public: everybody reaches it without a grant",
+            service.name
+        );
         return Err(problem(ProblemCode::BadRequest, text));
     }
     let asked = request.for_seconds.unwrap_or(service.default_seconds);

@@ -38,9 +38,15 @@ impl Engine {
             Moving::Running => self.reconcile_running().await?,
         };
         if moving == Moving::Running && done != Reconciled::default() {
-            let reason =
-                format!("{} removed from the map, {} written to it", done.removed, done.written);
-            tracing::warn!(removed = done.removed, written = done.written, "map and ledger disagreed");
+            let reason = format!(
+                "{} removed from the map, {} written to it",
+                done.removed, done.written
+            );
+            tracing::warn!(
+                removed = done.removed,
+                written = done.written,
+                "map and ledger disagreed"
+            );
             self.note(Entry {
                 reason: Some(reason),
                 ..Entry::ok(AuditKind::Reconcile, AGENT_ACTOR)
@@ -66,7 +72,14 @@ impl Engine {
                     None => remove.push(*id),
                     Some(want) if want == (grant.deadline_ns, grant.idle_ns) => {}
                     Some((deadline_ns, idle_ns)) => {
-                        rewrite.push((*id, Grant { deadline_ns, idle_ns, ..*grant }));
+                        rewrite.push((
+                            *id,
+                            Grant {
+                                deadline_ns,
+                                idle_ns,
+                                ..*grant
+                            },
+                        ));
                     }
                 }
             }
@@ -85,7 +98,10 @@ impl Engine {
         }
         written += missing.len() as u64;
         self.maps.put_many(&missing)?;
-        Ok(Reconciled { removed: remove.len() as u64, written })
+        Ok(Reconciled {
+            removed: remove.len() as u64,
+            written,
+        })
     }
 
     /// The map is empty: the ledger streams into it.
@@ -108,7 +124,10 @@ impl Engine {
         }
         written += chunk.len() as u64;
         self.maps.put_many(&chunk)?;
-        Ok(Reconciled { removed: 0, written })
+        Ok(Reconciled {
+            removed: 0,
+            written,
+        })
     }
 
     async fn wanted(&self, now: Moment) -> Result<Wanted, ProblemBox> {
@@ -145,14 +164,23 @@ impl Engine {
                     done.removed += 1;
                 }
                 (Some(row), None) if !closed => {
-                    self.maps.put(id, fresh((row.deadline_boot_ns, row.idle_ns), now))?;
+                    self.maps
+                        .put(id, fresh((row.deadline_boot_ns, row.idle_ns), now))?;
                     done.written += 1;
                 }
                 (Some(row), Some(grant))
-                    if (row.deadline_boot_ns, row.idle_ns) != (grant.deadline_ns, grant.idle_ns) =>
+                    if (row.deadline_boot_ns, row.idle_ns)
+                        != (grant.deadline_ns, grant.idle_ns) =>
                 {
                     let (deadline_ns, idle_ns) = (row.deadline_boot_ns, row.idle_ns);
-                    self.maps.put(id, Grant { deadline_ns, idle_ns, ..grant })?;
+                    self.maps.put(
+                        id,
+                        Grant {
+                            deadline_ns,
+                            idle_ns,
+                            ..grant
+                        },
+                    )?;
                     done.written += 1;
                 }
                 _ => {}
@@ -163,5 +191,10 @@ impl Engine {
 }
 
 fn fresh((deadline_ns, idle_ns): (u64, u64), now: Moment) -> Grant {
-    Grant { deadline_ns, idle_ns, last_seen_ns: now.boot_ns, packets: 0 }
+    Grant {
+        deadline_ns,
+        idle_ns,
+        last_seen_ns: now.boot_ns,
+        packets: 0,
+    }
 }

@@ -31,7 +31,8 @@ impl Engine {
             request_id: None,
         };
         let count = rows.len() as u64;
-        self.strike(&mut turn, rows, &remaining, &closing, now).await?;
+        self.strike(&mut turn, rows, &remaining, &closing, now)
+            .await?;
         Ok(count)
     }
 
@@ -47,7 +48,10 @@ impl Engine {
         for id in idle {
             let mut turn = self.turn().await;
             // The person may have logged in again meanwhile.
-            let still = self.maps.read(id)?.is_some_and(|grant| is_idle(&grant, self.now().boot_ns));
+            let still = self
+                .maps
+                .read(id)?
+                .is_some_and(|grant| is_idle(&grant, self.now().boot_ns));
             if !still {
                 continue;
             }
@@ -61,7 +65,8 @@ impl Engine {
                 request_id: None,
             };
             ended += rows.len() as u64;
-            self.strike(&mut turn, rows, &none, &closing, self.now()).await?;
+            self.strike(&mut turn, rows, &none, &closing, self.now())
+                .await?;
         }
         Ok(ended)
     }

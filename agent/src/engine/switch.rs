@@ -18,7 +18,11 @@ pub(super) async fn remembered(ledger: &Ledger, config: &Config) -> Result<Switc
     let mode = ledger.setting(MODE).await?;
     let observe = mode.as_deref().unwrap_or(config.filter.mode.name()) == Mode::Observe.name();
     let lockdown = ledger.setting(LOCKDOWN).await?.as_deref() == Some("on");
-    Ok(Switches { observe, lockdown, ether_types: config.filter.pass_ether_types.clone() })
+    Ok(Switches {
+        observe,
+        lockdown,
+        ether_types: config.filter.pass_ether_types.clone(),
+    })
 }
 
 impl Engine {
@@ -27,16 +31,22 @@ impl Engine {
         let before = mode_of(&self.state().switches);
         let reason = format!("{} to {}", before.name(), mode.name());
         let change = |switches: &mut Switches| switches.observe = mode == Mode::Observe;
-        let entry = Entry { reason: Some(reason), ..Entry::ok(AuditKind::Mode, &caller.name()) };
+        let entry = Entry {
+            reason: Some(reason),
+            ..Entry::ok(AuditKind::Mode, &caller.name())
+        };
         self.switch(MODE, mode.name(), entry, change).await
     }
 
     /// While on, no grant admits a packet and none opens.
     pub async fn set_lockdown(&self, caller: &Caller, on: bool) -> Result<(), Problem> {
         let word = if on { "on" } else { "off" };
-        let entry =
-            Entry { reason: Some(word.into()), ..Entry::ok(AuditKind::Lockdown, &caller.name()) };
-        self.switch(LOCKDOWN, word, entry, |switches| switches.lockdown = on).await
+        let entry = Entry {
+            reason: Some(word.into()),
+            ..Entry::ok(AuditKind::Lockdown, &caller.name())
+        };
+        self.switch(LOCKDOWN, word, entry, |switches| switches.lockdown = on)
+            .await
     }
 
     async fn switch(
@@ -52,7 +62,8 @@ impl Engine {
             change(&mut next);
             let mut writing = self.ledger.write().await?;
             crate::ledger::put_setting(&mut writing, setting, value).await?;
-            self.commit(&mut turn, writing, self.now().wall, vec![entry]).await?;
+            self.commit(&mut turn, writing, self.now().wall, vec![entry])
+                .await?;
             self.maps.switch(&next)?;
             self.replace_state(|state| state.switches = next);
             Ok::<(), ProblemBox>(())
@@ -108,17 +119,22 @@ impl Engine {
         {
             let mut turn = self.turn().await;
             let mut switches = self.state().switches.clone();
-            switches.ether_types.clone_from(&config.filter.pass_ether_types);
+            switches
+                .ether_types
+                .clone_from(&config.filter.pass_ether_types);
             let reason = format!(
                 "added [{}], removed [{}], changed [{}]",
                 applied.added.join(" "),
                 applied.removed.join(" "),
                 applied.changed.join(" ")
             );
-            let entry =
-                Entry { reason: Some(reason), ..Entry::ok(AuditKind::Config, &caller.name()) };
+            let entry = Entry {
+                reason: Some(reason),
+                ..Entry::ok(AuditKind::Config, &caller.name())
+            };
             let writing = self.ledger.write().await?;
-            self.commit(&mut turn, writing, self.now().wall, vec![entry]).await?;
+            self.commit(&mut turn, writing, self.now().wall, vec![entry])
+                .await?;
             self.maps.apply(&policy, &switches)?;
             self.replace_state(|state| {
                 state.config = config;
@@ -140,8 +156,13 @@ impl Engine {
                 continue;
             }
             let mut turn = self.turn().await;
-            let rows =
-                self.ledger.holders(&Selection { service: Some(id), ..Selection::default() }).await?;
+            let rows = self
+                .ledger
+                .holders(&Selection {
+                    service: Some(id),
+                    ..Selection::default()
+                })
+                .await?;
             if rows.is_empty() {
                 continue;
             }
@@ -154,36 +175,62 @@ impl Engine {
                 request_id: None,
             };
             closed += rows.len() as u64;
-            self.strike(&mut turn, rows, &none, &closing, self.now()).await?;
+            self.strike(&mut turn, rows, &none, &closing, self.now())
+                .await?;
         }
         Ok(closed)
     }
 }
 
 pub(super) fn mode_of(switches: &Switches) -> Mode {
-    if switches.observe { Mode::Observe } else { Mode::Enforce }
+    if switches.observe {
+        Mode::Observe
+    } else {
+        Mode::Enforce
+    }
 }
 
 fn difference(old: &Config, new: &Config) -> Applied {
     let names = |from: &Config, keep: &dyn Fn(&Service) -> bool| -> Vec<String> {
-        from.services.iter().filter(|s| keep(s)).map(|s| s.name.clone()).collect()
+        from.services
+            .iter()
+            .filter(|s| keep(s))
+            .map(|s| s.name.clone())
+            .collect()
     };
     let mut applied = Applied {
         added: names(new, &|service| old.service(&service.name).is_none()),
         removed: names(old, &|service| new.service(&service.name).is_none()),
-        changed: names(new, &|service| old.service(&service.name).is_some_and(|o| o != service)),
+        changed: names(new, &|service| {
+            old.service(&service.name).is_some_and(|o| o != service)
+        }),
         ..Applied::default()
     };
     let fixed = [
         ("agent.socket", old.socket != new.socket),
         ("agent.ledger", old.ledger != new.ledger),
-        ("filter.interfaces", old.filter.interfaces != new.filter.interfaces),
-        ("filter.xdp_mode", old.filter.xdp_mode != new.filter.xdp_mode),
-        ("filter.capacity", old.filter.capacity != new.filter.capacity),
+        (
+            "filter.interfaces",
+            old.filter.interfaces != new.filter.interfaces,
+        ),
+        (
+            "filter.xdp_mode",
+            old.filter.xdp_mode != new.filter.xdp_mode,
+        ),
+        (
+            "filter.capacity",
+            old.filter.capacity != new.filter.capacity,
+        ),
         ("filter.bpffs", old.filter.bpffs != new.filter.bpffs),
-        ("filter.debug_log", old.filter.debug_log != new.filter.debug_log),
+        (
+            "filter.debug_log",
+            old.filter.debug_log != new.filter.debug_log,
+        ),
     ];
-    applied.needs_restart =
-        fixed.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_owned()).collect();
+    applied.needs_restart = fixed
+        .iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(key, _)| (*key).to_owned())
+        .collect();
     applied
 }

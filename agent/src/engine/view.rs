@@ -20,11 +20,7 @@ const PAGE_MAX: u32 = 10_000;
 
 impl Engine {
     /// One grant; None if nobody holds it any more.
-    pub(super) async fn view(
-        &self,
-        id: GrantId,
-        now: Moment,
-    ) -> Result<Option<Grant>, ProblemBox> {
+    pub(super) async fn view(&self, id: GrantId, now: Moment) -> Result<Option<Grant>, ProblemBox> {
         let mut rows = self.ledger.holders(&open::of(id)).await?;
         rows.retain(|row| row.deadline_boot_ns > now.boot_ns);
         let Some(deadline_ns) = rows.iter().map(|row| row.deadline_boot_ns).max() else {
@@ -57,7 +53,10 @@ impl Engine {
         let service = match &query.service {
             None => None,
             Some(name) => Some(state.ids.get(name).copied().ok_or_else(|| {
-                problem(ProblemCode::NotFound, format!("there is no service `{name}`"))
+                problem(
+                    ProblemCode::NotFound,
+                    format!("there is no service `{name}`"),
+                )
             })?),
         };
         let selection = Selection {
@@ -69,9 +68,15 @@ impl Engine {
         let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
         let after = query.after.as_deref().map(cursor).transpose()?;
         let now = self.now();
-        let ids = self.ledger.page(&selection, now.boot_ns, after, limit).await?;
+        let ids = self
+            .ledger
+            .page(&selection, now.boot_ns, after, limit)
+            .await?;
         let full = u32::try_from(ids.len()) == Ok(limit);
-        let next = ids.last().filter(|_| full).map(|id| format!("{},{}", id.source, id.service));
+        let next = ids
+            .last()
+            .filter(|_| full)
+            .map(|id| format!("{},{}", id.source, id.service));
         let mut grants = Vec::with_capacity(ids.len());
         for id in ids {
             grants.extend(self.view(id, now).await?);
@@ -153,7 +158,10 @@ impl Engine {
 
     /// Every reason with its packets.
     pub fn counters(&self) -> Result<Counters, Problem> {
-        let counts = self.maps.counters().map_err(|error| ProblemBox::from(error).0)?;
+        let counts = self
+            .maps
+            .counters()
+            .map_err(|error| ProblemBox::from(error).0)?;
         let count = |index: u32| counts.get(index as usize).copied().unwrap_or(0);
         let counter = |reason: Reason| Counter {
             reason: reason.name().into(),
@@ -164,7 +172,9 @@ impl Engine {
             packets: count(reason as u32),
             would_drop: count(reason as u32 + Reason::COUNT),
         };
-        Ok(Counters { counters: Reason::ALL.into_iter().map(counter).collect() })
+        Ok(Counters {
+            counters: Reason::ALL.into_iter().map(counter).collect(),
+        })
     }
 }
 
@@ -180,9 +190,15 @@ fn holder(row: &HolderRow, now: Moment) -> Holder {
 
 fn cursor(text: &str) -> Result<GrantId, Problem> {
     let parsed = text.split_once(',').and_then(|(source, service)| {
-        Some(GrantId { source: source.parse().ok()?, service: service.parse().ok()? })
+        Some(GrantId {
+            source: source.parse().ok()?,
+            service: service.parse().ok()?,
+        })
     });
     parsed.ok_or_else(|| {
-        problem(ProblemCode::BadRequest, "`after` must be the `next` of an earlier page")
+        problem(
+            ProblemCode::BadRequest,
+            "`after` must be the `next` of an earlier page",
+        )
     })
 }

@@ -50,10 +50,17 @@ pub struct Attached {
 impl Loaded {
     /// Loads the program with the pinned maps, or with new ones if any pinned map is missing or
     /// not exactly what this version expects. `debug_log` compiles the log lines in.
-    pub fn load(pins: Pins, capacity: u32, debug_log: bool) -> Result<(Self, FilterMaps), KernelError> {
+    pub fn load(
+        pins: Pins,
+        capacity: u32,
+        debug_log: bool,
+    ) -> Result<(Self, FilterMaps), KernelError> {
         discard_unfit_maps(&pins, capacity)?;
         let level = if debug_log { 4u8 } else { 0u8 };
-        let paths: Vec<_> = LAYOUTS.iter().map(|layout| (layout.name, pins.map(layout.name))).collect();
+        let paths: Vec<_> = LAYOUTS
+            .iter()
+            .map(|layout| (layout.name, pins.map(layout.name)))
+            .collect();
         let mut loader = EbpfLoader::new();
         loader
             .map_max_entries(filter_abi::names::GRANTS_V4, capacity)
@@ -65,22 +72,48 @@ impl Loaded {
         let mut ebpf = loader.load(OBJECT).map_err(loading)?;
         let program = program(&mut ebpf)?;
         program.load().map_err(|error| match &error {
-            ProgramError::LoadError { verifier_log, io_error } => {
+            ProgramError::LoadError {
+                verifier_log,
+                io_error,
+            } => {
                 let log = verifier_log.to_string();
                 let last: Vec<&str> = log.lines().rev().take(4).collect();
-                KernelError::Rejected(format!("{io_error}; the verifier says: {}", last.join(" | ")))
+                KernelError::Rejected(format!(
+                    "{io_error}; the verifier says: {}",
+                    last.join(" | ")
+                ))
             }
             _ => KernelError::Rejected(chain(&error)),
         })?;
-        let info = program.info().map_err(|error| KernelError::Rejected(chain(&error)))?;
+        let info = program
+            .info()
+            .map_err(|error| KernelError::Rejected(chain(&error)))?;
         let program_id = info.id();
         let maps = FilterMaps::open(&pins, capacity)?;
-        Ok((Self { ebpf, pins, program_id }, maps))
+        Ok((
+            Self {
+                ebpf,
+                pins,
+                program_id,
+            },
+            maps,
+        ))
+    }
+
+    /// Whether every listed interface can be attached to or taken over. Touches nothing.
+    pub fn check(&self, interfaces: &[String], mode: XdpMode) -> Result<(), KernelError> {
+        interfaces
+            .iter()
+            .try_for_each(|name| self.plan(name, mode).map(drop))
     }
 
     /// Puts the program on every listed interface and takes it off those of ours that are no
     /// longer listed. All interfaces are checked before the first one is touched.
-    pub fn attach(&mut self, interfaces: &[String], mode: XdpMode) -> Result<Vec<Attached>, KernelError> {
+    pub fn attach(
+        &mut self,
+        interfaces: &[String],
+        mode: XdpMode,
+    ) -> Result<Vec<Attached>, KernelError> {
         let mut plans = Vec::new();
         for name in interfaces {
             plans.push(self.plan(name, mode)?);
@@ -94,16 +127,27 @@ impl Loaded {
             }
             let running = query(&name, index)?;
             if running.is_none_or(|running| running.program_id != self.program_id) {
-                let text = format!("interface `{name}` does not show our program after attaching it");
+                let text =
+                    format!("interface `{name}` does not show our program after attaching it");
                 return Err(KernelError::Rejected(text));
             }
-            attached.push(Attached { name, index, mode, program_id: self.program_id, took_over });
+            attached.push(Attached {
+                name,
+                index,
+                mode,
+                program_id: self.program_id,
+                took_over,
+            });
         }
         for (name, path) in self.pins.all_links() {
             if !interfaces.contains(&name) {
-                tracing::warn!(interface = name, "taking the filter off an interface that is no longer listed");
-                std::fs::remove_file(&path)
-                    .map_err(|error| KernelError::io(format!("removing {}", path.display()), error))?;
+                tracing::warn!(
+                    interface = name,
+                    "taking the filter off an interface that is no longer listed"
+                );
+                std::fs::remove_file(&path).map_err(|error| {
+                    KernelError::io(format!("removing {}", path.display()), error)
+                })?;
             }
         }
         self.pins.remove_other_versions()?;
@@ -123,17 +167,35 @@ impl Loaded {
     }
 
     /// What must be done for an interface, or why it cannot be.
-    fn plan(&self, name: &str, mode: XdpMode) -> Result<(String, u32, Option<FdLink>), KernelError> {
-        let index = if_nametoindex(name)
-            .map_err(|_| KernelError::UnknownInterface { name: name.to_owned() })?;
+    fn plan(
+        &self,
+        name: &str,
+        mode: XdpMode,
+    ) -> Result<(String, u32, Option<FdLink>), KernelError> {
+        let index = if_nametoindex(name).map_err(|_| KernelError::UnknownInterface {
+            name: name.to_owned(),
+        })?;
         let running = query(name, index)?;
-        let Some(Running { mode: running_mode, program_id }) = running else {
+        let Some(Running {
+            mode: running_mode,
+            program_id,
+        }) = running
+        else {
             return Ok((name.to_owned(), index, None));
         };
-        let ours = self.pins.all_links().into_iter().filter(|(interface, _)| interface == name);
+        let ours = self
+            .pins
+            .all_links()
+            .into_iter()
+            .filter(|(interface, _)| interface == name);
         for (_, path) in ours {
-            let Some(link) = open_link(&path) else { continue };
-            if link.info().is_ok_and(|info| info.program_id() == program_id) {
+            let Some(link) = open_link(&path) else {
+                continue;
+            };
+            if link
+                .info()
+                .is_ok_and(|info| info.program_id() == program_id)
+            {
                 if running_mode != Some(mode) {
                     return Err(KernelError::OtherMode {
                         name: name.to_owned(),
@@ -145,21 +207,35 @@ impl Loaded {
             }
         }
         let program = format!("kernel program id {program_id}");
-        Err(KernelError::ForeignProgram { name: name.to_owned(), program })
+        Err(KernelError::ForeignProgram {
+            name: name.to_owned(),
+            program,
+        })
     }
 
     fn update(&mut self, name: &str, link: FdLink) -> Result<(), KernelError> {
-        let old = self.pins.all_links().into_iter().find(|(interface, _)| interface == name);
+        let old = self
+            .pins
+            .all_links()
+            .into_iter()
+            .find(|(interface, _)| interface == name);
         let link = XdpLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
         let program = program(&mut self.ebpf)?;
-        let id = program.attach_to_link(link).map_err(|error| attaching(name, error))?;
-        let link = program.take_link(id).map_err(|error| attaching(name, error))?;
+        let id = program
+            .attach_to_link(link)
+            .map_err(|error| attaching(name, error))?;
+        let link = program
+            .take_link(id)
+            .map_err(|error| attaching(name, error))?;
         // The pin keeps the link; closing our descriptor changes nothing.
         drop(FdLink::try_from(link));
         let ours = self.pins.link(name);
         if let Some((_, path)) = old.filter(|(_, path)| *path != ours) {
             std::fs::rename(&path, &ours).map_err(|error| {
-                KernelError::io(format!("moving {} to {}", path.display(), ours.display()), error)
+                KernelError::io(
+                    format!("moving {} to {}", path.display(), ours.display()),
+                    error,
+                )
             })?;
         }
         Ok(())
@@ -177,11 +253,18 @@ impl Loaded {
             XdpMode::Generic => AyaMode::Skb,
         };
         let program = program(&mut self.ebpf)?;
-        let id = program.attach_to_if_index(index, wanted).map_err(|error| attaching(name, error))?;
-        let link = program.take_link(id).map_err(|error| attaching(name, error))?;
+        let id = program
+            .attach_to_if_index(index, wanted)
+            .map_err(|error| attaching(name, error))?;
+        let link = program
+            .take_link(id)
+            .map_err(|error| attaching(name, error))?;
         let link = FdLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
         link.pin(&path).map_err(|error| {
-            KernelError::io(format!("pinning {}", path.display()), io::Error::other(error))
+            KernelError::io(
+                format!("pinning {}", path.display()),
+                io::Error::other(error),
+            )
         })?;
         Ok(())
     }
@@ -197,7 +280,10 @@ pub fn detach_all(pins: &Pins) -> Result<Vec<String>, KernelError> {
 
 /// What runs on an interface now, for the agent's own watch.
 pub fn running_program(index: u32) -> Option<u32> {
-    link_query::running(index).ok().flatten().map(|running| running.program_id)
+    link_query::running(index)
+        .ok()
+        .flatten()
+        .map(|running| running.program_id)
 }
 
 fn query(name: &str, index: u32) -> Result<Option<Running>, KernelError> {
@@ -212,7 +298,9 @@ fn open_link(path: &Path) -> Option<FdLink> {
 fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, KernelError> {
     ebpf.program_mut(PROGRAM)
         .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| KernelError::Rejected("the embedded object holds no filter: build again".into()))
+        .ok_or_else(|| {
+            KernelError::Rejected("the embedded object holds no filter: build again".into())
+        })
 }
 
 /// If one map is missing or different, none is used: maps of two makings must not be mixed. The
@@ -228,7 +316,10 @@ fn discard_unfit_maps(pins: &Pins, capacity: u32) -> Result<(), KernelError> {
         let path = pins.map(layout.name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(KernelError::io(format!("removing {}", path.display()), error));
+                return Err(KernelError::io(
+                    format!("removing {}", path.display()),
+                    error,
+                ));
             }
             _ => {}
         }
@@ -251,9 +342,10 @@ fn attaching(name: &str, error: ProgramError) -> KernelError {
     };
     let cause = || io::Error::from_raw_os_error(errno.unwrap_or(libc::EINVAL));
     match errno {
-        Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) => {
-            KernelError::NoNativeXdp { name: name.to_owned(), cause: cause() }
-        }
+        Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) => KernelError::NoNativeXdp {
+            name: name.to_owned(),
+            cause: cause(),
+        },
         Some(libc::EBUSY | libc::EEXIST) => KernelError::ForeignProgram {
             name: name.to_owned(),
             program: "attached in another mode or by a link".into(),

@@ -2,7 +2,7 @@
 
 use aya::maps::{MapData, MapType};
 use filter_abi::{
-    AllowKey, COUNTERS, Destination, DestinationKey, DenyValue, Grant, GrantKey, Settings, Target,
+    AllowKey, COUNTERS, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target,
     TargetKey, V4, V6, names,
 };
 
@@ -19,16 +19,34 @@ pub(super) struct Layout {
 /// A trie's key starts with four bytes of prefix length.
 const fn trie<K, V>(name: &'static str, entries: u32) -> Layout {
     let key = 4 + size_of::<K>();
-    Layout { name, kind: MapType::LpmTrie, key, value: size_of::<V>(), entries: Some(entries) }
+    Layout {
+        name,
+        kind: MapType::LpmTrie,
+        key,
+        value: size_of::<V>(),
+        entries: Some(entries),
+    }
 }
 
 const fn array<V>(name: &'static str, entries: u32) -> Layout {
-    Layout { name, kind: MapType::Array, key: 4, value: size_of::<V>(), entries: Some(entries) }
+    Layout {
+        name,
+        kind: MapType::Array,
+        key: 4,
+        value: size_of::<V>(),
+        entries: Some(entries),
+    }
 }
 
 const fn grants<K>(name: &'static str) -> Layout {
     let (key, value) = (size_of::<K>(), size_of::<Grant>());
-    Layout { name, kind: MapType::Hash, key, value, entries: None }
+    Layout {
+        name,
+        kind: MapType::Hash,
+        key,
+        value,
+        entries: None,
+    }
 }
 
 pub(super) const LAYOUTS: [Layout; names::ALL.len()] = [

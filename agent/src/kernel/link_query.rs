@@ -3,9 +3,7 @@
 use std::io;
 
 use agent_api::XdpMode;
-use netlink_packet_core::{
-    NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached},
@@ -42,15 +40,20 @@ pub(super) fn running(index: u32) -> io::Result<Option<Running>> {
     match reply.payload {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(xdp_of(&link)),
         NetlinkPayload::Error(error) => Err(error.to_io()),
-        _ => Err(io::Error::other("the kernel answered something else than a link")),
+        _ => Err(io::Error::other(
+            "the kernel answered something else than a link",
+        )),
     }
 }
 
 fn xdp_of(link: &LinkMessage) -> Option<Running> {
-    let xdp = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Xdp(xdp) => Some(xdp),
-        _ => None,
-    })?;
+    let xdp = link
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => Some(xdp),
+            _ => None,
+        })?;
     let mode = xdp.iter().find_map(|part| match part {
         LinkXdp::Attached(XdpAttached::Driver) => Some(Some(XdpMode::Native)),
         LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(Some(XdpMode::Generic)),
@@ -62,5 +65,8 @@ fn xdp_of(link: &LinkMessage) -> Option<Running> {
         LinkXdp::ProgId(id) => Some(*id),
         _ => None,
     });
-    Some(Running { mode, program_id: program_id.unwrap_or(0) })
+    Some(Running {
+        mode,
+        program_id: program_id.unwrap_or(0),
+    })
 }

@@ -20,7 +20,11 @@ pub(super) struct Map<K, V> {
 impl<K: Bytes, V: Bytes> Map<K, V> {
     /// `data` must have been checked against the layout of that name.
     pub(super) fn new(name: &'static str, data: MapData) -> Self {
-        Self { name, data, _kv: PhantomData }
+        Self {
+            name,
+            data,
+            _kv: PhantomData,
+        }
     }
 
     fn failed(&self, what: &str, error: io::Error) -> KernelError {
@@ -29,9 +33,12 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
 
     pub(super) fn read(&self, key: &K) -> Result<Option<V>, KernelError> {
         let mut value = V::Array::default();
-        let found =
-            syscall::lookup(self.data.fd().as_fd(), key.to_bytes().as_ref(), value.as_mut())
-                .map_err(|error| self.failed("reading", error))?;
+        let found = syscall::lookup(
+            self.data.fd().as_fd(),
+            key.to_bytes().as_ref(),
+            value.as_mut(),
+        )
+        .map_err(|error| self.failed("reading", error))?;
         Ok(found.then(|| V::from_bytes(&value)))
     }
 
@@ -42,7 +49,8 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
     }
 
     pub(super) fn write(&self, key: &K, value: &V) -> Result<(), KernelError> {
-        self.try_write(key, value).map_err(|error| self.failed("writing", error))
+        self.try_write(key, value)
+            .map_err(|error| self.failed("writing", error))
     }
 
     pub(super) fn delete(&self, key: &K) -> Result<(), KernelError> {
@@ -135,7 +143,9 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
                     _ => return Err(self.failed("listing", error)),
                 },
             };
-            let pairs = keys.chunks_exact(key_size).zip(values.chunks_exact(value_size));
+            let pairs = keys
+                .chunks_exact(key_size)
+                .zip(values.chunks_exact(value_size));
             let entries: Vec<(K, V)> = pairs
                 .take(done.count as usize)
                 .map(|(key, value)| (typed::<K>(key), typed::<V>(value)))

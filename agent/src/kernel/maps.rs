@@ -15,12 +15,8 @@ use filter_abi::{
 use ipnet::IpNet;
 
 use super::{
-    GrantId, Maps, Switches,
-    barrier::wait_for_readers,
-    error::KernelError,
-    layout::LAYOUTS,
-    map::Map,
-    pins::Pins,
+    GrantId, Maps, Switches, barrier::wait_for_readers, error::KernelError, layout::LAYOUTS,
+    map::Map, pins::Pins,
 };
 use crate::policy::Policy;
 
@@ -52,9 +48,14 @@ impl FilterMaps {
         let open = |name: &'static str| -> Result<MapData, KernelError> {
             let path = pins.map(name);
             let map = MapData::from_pin(&path).map_err(|error| {
-                KernelError::io(format!("opening {}", path.display()), io::Error::other(error))
+                KernelError::io(
+                    format!("opening {}", path.display()),
+                    io::Error::other(error),
+                )
             })?;
-            let fits = LAYOUTS.iter().any(|l| l.name == name && l.fits(&map, capacity));
+            let fits = LAYOUTS
+                .iter()
+                .any(|l| l.name == name && l.fits(&map, capacity));
             fits.then_some(map).ok_or_else(|| {
                 KernelError::Rejected(format!("{} is not the map of this version", path.display()))
             })
@@ -81,7 +82,10 @@ impl FilterMaps {
     fn full(&self, id: GrantId, error: io::Error) -> KernelError {
         if error.raw_os_error() == Some(libc::E2BIG) {
             let family = if id.source.is_ipv4() { "IPv4" } else { "IPv6" };
-            return KernelError::Full { family, capacity: self.capacity };
+            return KernelError::Full {
+                family,
+                capacity: self.capacity,
+            };
         }
         KernelError::io("writing a grant into the kernel map failed", error)
     }
@@ -116,16 +120,27 @@ impl FilterMaps {
     fn fill(&self, policy: &Policy, generation: u32) -> Result<(), KernelError> {
         let number = |index: u16| (generation << 16) | u32::from(index);
         for (index, (prefix, flags)) in (0u16..).zip(&policy.destinations) {
-            let value = Destination { prefix: number(index), flags: *flags };
+            let value = Destination {
+                prefix: number(index),
+                flags: *flags,
+            };
             let bits = 32 + u32::from(prefix.prefix_len());
             match prefix.network() {
                 IpAddr::V4(address) => {
-                    let data = DestinationKey { generation, address: address.octets() };
-                    self.destinations_v4.write(&TrieKey { bits, data }, &value)?;
+                    let data = DestinationKey {
+                        generation,
+                        address: address.octets(),
+                    };
+                    self.destinations_v4
+                        .write(&TrieKey { bits, data }, &value)?;
                 }
                 IpAddr::V6(address) => {
-                    let data = DestinationKey { generation, address: address.octets() };
-                    self.destinations_v6.write(&TrieKey { bits, data }, &value)?;
+                    let data = DestinationKey {
+                        generation,
+                        address: address.octets(),
+                    };
+                    self.destinations_v6
+                        .write(&TrieKey { bits, data }, &value)?;
                 }
             }
         }
@@ -136,17 +151,31 @@ impl FilterMaps {
                 zero: 0,
                 port: entry.port.to_be_bytes(),
             };
-            self.targets.write(&TrieKey { bits: entry.bits, data }, &entry.target)?;
+            self.targets.write(
+                &TrieKey {
+                    bits: entry.bits,
+                    data,
+                },
+                &entry.target,
+            )?;
         }
         for &(service, prefix) in &policy.allows {
             let bits = 64 + u32::from(prefix.prefix_len());
             match prefix.network() {
                 IpAddr::V4(source) => {
-                    let data = AllowKey { generation, service, source: source.octets() };
+                    let data = AllowKey {
+                        generation,
+                        service,
+                        source: source.octets(),
+                    };
                     self.allows_v4.write(&TrieKey { bits, data }, &1)?;
                 }
                 IpAddr::V6(source) => {
-                    let data = AllowKey { generation, service, source: source.octets() };
+                    let data = AllowKey {
+                        generation,
+                        service,
+                        source: source.octets(),
+                    };
                     self.allows_v6.write(&TrieKey { bits, data }, &1)?;
                 }
             }
@@ -165,8 +194,12 @@ impl FilterMaps {
             }
             Ok(())
         }
-        stale(&self.destinations_v4, |key| key.data.generation != generation)?;
-        stale(&self.destinations_v6, |key| key.data.generation != generation)?;
+        stale(&self.destinations_v4, |key| {
+            key.data.generation != generation
+        })?;
+        stale(&self.destinations_v6, |key| {
+            key.data.generation != generation
+        })?;
         stale(&self.targets, |key| key.data.prefix >> 16 != generation)?;
         stale(&self.allows_v4, |key| key.data.generation != generation)?;
         stale(&self.allows_v6, |key| key.data.generation != generation)
@@ -176,36 +209,48 @@ impl FilterMaps {
 impl Maps for FilterMaps {
     fn read(&self, GrantId { source, service }: GrantId) -> Result<Option<Grant>, KernelError> {
         match source {
-            IpAddr::V4(source) => {
-                self.grants_v4.read(&GrantKey { source: source.octets(), service })
-            }
-            IpAddr::V6(source) => {
-                self.grants_v6.read(&GrantKey { source: source.octets(), service })
-            }
+            IpAddr::V4(source) => self.grants_v4.read(&GrantKey {
+                source: source.octets(),
+                service,
+            }),
+            IpAddr::V6(source) => self.grants_v6.read(&GrantKey {
+                source: source.octets(),
+                service,
+            }),
         }
     }
 
     fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError> {
         let GrantId { source, service } = id;
         match source {
-            IpAddr::V4(source) => {
-                self.grants_v4.try_write(&GrantKey { source: source.octets(), service }, &grant)
-            }
-            IpAddr::V6(source) => {
-                self.grants_v6.try_write(&GrantKey { source: source.octets(), service }, &grant)
-            }
+            IpAddr::V4(source) => self.grants_v4.try_write(
+                &GrantKey {
+                    source: source.octets(),
+                    service,
+                },
+                &grant,
+            ),
+            IpAddr::V6(source) => self.grants_v6.try_write(
+                &GrantKey {
+                    source: source.octets(),
+                    service,
+                },
+                &grant,
+            ),
         }
         .map_err(|error| self.full(id, error))
     }
 
     fn remove(&self, GrantId { source, service }: GrantId) -> Result<(), KernelError> {
         match source {
-            IpAddr::V4(source) => {
-                self.grants_v4.delete(&GrantKey { source: source.octets(), service })
-            }
-            IpAddr::V6(source) => {
-                self.grants_v6.delete(&GrantKey { source: source.octets(), service })
-            }
+            IpAddr::V4(source) => self.grants_v4.delete(&GrantKey {
+                source: source.octets(),
+                service,
+            }),
+            IpAddr::V6(source) => self.grants_v6.delete(&GrantKey {
+                source: source.octets(),
+                service,
+            }),
         }
     }
 
@@ -214,10 +259,22 @@ impl Maps for FilterMaps {
         for (GrantId { source, service }, grant) in grants {
             match source {
                 IpAddr::V4(source) => {
-                    v4.push((GrantKey { source: source.octets(), service: *service }, *grant));
+                    v4.push((
+                        GrantKey {
+                            source: source.octets(),
+                            service: *service,
+                        },
+                        *grant,
+                    ));
                 }
                 IpAddr::V6(source) => {
-                    v6.push((GrantKey { source: source.octets(), service: *service }, *grant));
+                    v6.push((
+                        GrantKey {
+                            source: source.octets(),
+                            service: *service,
+                        },
+                        *grant,
+                    ));
                 }
             }
         }
@@ -234,8 +291,14 @@ impl Maps for FilterMaps {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for &GrantId { source, service } in ids {
             match source {
-                IpAddr::V4(source) => v4.push(GrantKey { source: source.octets(), service }),
-                IpAddr::V6(source) => v6.push(GrantKey { source: source.octets(), service }),
+                IpAddr::V4(source) => v4.push(GrantKey {
+                    source: source.octets(),
+                    service,
+                }),
+                IpAddr::V6(source) => v6.push(GrantKey {
+                    source: source.octets(),
+                    service,
+                }),
             }
         }
         self.grants_v4.delete_many(&v4)?;
@@ -247,7 +310,13 @@ impl Maps for FilterMaps {
             let entries: Vec<(GrantId, Grant)> = entries
                 .into_iter()
                 .map(|(key, grant)| {
-                    (GrantId { source: key.source.into(), service: key.service }, grant)
+                    (
+                        GrantId {
+                            source: key.source.into(),
+                            service: key.service,
+                        },
+                        grant,
+                    )
                 })
                 .collect();
             show(&entries);
@@ -256,7 +325,13 @@ impl Maps for FilterMaps {
             let entries: Vec<(GrantId, Grant)> = entries
                 .into_iter()
                 .map(|(key, grant)| {
-                    (GrantId { source: key.source.into(), service: key.service }, grant)
+                    (
+                        GrantId {
+                            source: key.source.into(),
+                            service: key.service,
+                        },
+                        grant,
+                    )
                 })
                 .collect();
             show(&entries);
@@ -285,7 +360,13 @@ impl Maps for FilterMaps {
     fn switch(&self, switches: &Switches) -> Result<(), KernelError> {
         let _one_at_a_time = self.switching.lock();
         let (active, current) = self.current()?;
-        self.flip(active, &Settings { flags: self.flags(switches, current.flags), ..current })
+        self.flip(
+            active,
+            &Settings {
+                flags: self.flags(switches, current.flags),
+                ..current
+            },
+        )
     }
 
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError> {
@@ -295,12 +376,18 @@ impl Maps for FilterMaps {
             let bits = u32::from(prefix.prefix_len());
             match prefix.network() {
                 IpAddr::V4(address) => {
-                    let key = TrieKey { bits, data: address.octets() };
+                    let key = TrieKey {
+                        bits,
+                        data: address.octets(),
+                    };
                     self.denies_v4.write(&key, &DenyValue { deadline_ns })?;
                     v4.insert((bits, key.data));
                 }
                 IpAddr::V6(address) => {
-                    let key = TrieKey { bits, data: address.octets() };
+                    let key = TrieKey {
+                        bits,
+                        data: address.octets(),
+                    };
                     self.denies_v6.write(&key, &DenyValue { deadline_ns })?;
                     v6.insert((bits, key.data));
                 }
@@ -335,7 +422,12 @@ impl Maps for FilterMaps {
             KernelError::io("reading the counters failed", io::Error::other(error))
         };
         (0..COUNTERS)
-            .map(|index| self.counters.get(&index, 0).map(|cpus| cpus.iter().sum()).map_err(failed))
+            .map(|index| {
+                self.counters
+                    .get(&index, 0)
+                    .map(|cpus| cpus.iter().sum())
+                    .map_err(failed)
+            })
             .collect()
     }
 }

@@ -40,10 +40,12 @@ impl Pins {
     /// Checks that `bpffs` is one; makes nothing.
     pub fn existing(bpffs: &Path) -> Result<Self, KernelError> {
         match statfs(bpffs) {
-            Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => {
-                Ok(Self { root: bpffs.join("sekisho") })
-            }
-            _ => Err(KernelError::NoBpffs { path: bpffs.to_owned() }),
+            Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => Ok(Self {
+                root: bpffs.join("sekisho"),
+            }),
+            _ => Err(KernelError::NoBpffs {
+                path: bpffs.to_owned(),
+            }),
         }
     }
 
@@ -106,10 +108,17 @@ fn interface_name(pin: &str) -> String {
 }
 
 fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
-    let Ok(read) = fs::read_dir(directory) else { return Vec::new() };
+    let Ok(read) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
     let mut found: Vec<(String, PathBuf)> = read
         .filter_map(Result::ok)
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                entry.path(),
+            )
+        })
         .collect();
     found.sort();
     found
@@ -117,9 +126,10 @@ fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
 
 fn remove_tree(path: &Path) -> Result<(), KernelError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(KernelError::io(format!("removing {}", path.display()), error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(KernelError::io(
+            format!("removing {}", path.display()),
+            error,
+        )),
         _ => Ok(()),
     }
 }

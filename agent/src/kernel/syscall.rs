@@ -20,7 +20,11 @@ fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<()> {
     // SAFETY: `pointer` is a whole, initialised `bpf_attr` that lives through the call; the
     // pointers inside it are the caller's, who holds what they point to across the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, pointer, size) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn zeroed() -> bpf_attr {
@@ -120,12 +124,19 @@ fn batch(
     // count on success and on failure; when it refuses early, our own count is still there).
     let done = unsafe { attributes.batch.count };
     match result {
-        Ok(()) => Done { count: done, error: None },
+        Ok(()) => Done {
+            count: done,
+            error: None,
+        },
         // Refused before the first element: the count is not the kernel's.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {
-            Done { count: 0, error: Some(error) }
-        }
-        Err(error) => Done { count: done.min(count), error: Some(error) },
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => Done {
+            count: 0,
+            error: Some(error),
+        },
+        Err(error) => Done {
+            count: done.min(count),
+            error: Some(error),
+        },
     }
 }
 
@@ -136,7 +147,14 @@ pub(super) fn update_many(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count
 }
 
 pub(super) fn delete_many(map: BorrowedFd<'_>, keys: &[u8], count: u32) -> Done {
-    batch(bpf_cmd::BPF_MAP_DELETE_BATCH, map, (0, 0), address(keys), 0, count)
+    batch(
+        bpf_cmd::BPF_MAP_DELETE_BATCH,
+        map,
+        (0, 0),
+        address(keys),
+        0,
+        count,
+    )
 }
 
 /// Reads up to `count` elements after the cursor (None: from the start) and moves it. ENOENT says
@@ -151,10 +169,21 @@ pub(super) fn lookup_many(
     let mut from = cursor.unwrap_or_default().to_ne_bytes();
     // A hash writes 4 bytes of bucket number here; 8 leave room.
     let mut to = [0u8; 8];
-    let start = if cursor.is_some() { address_mut(&mut from) } else { 0 };
+    let start = if cursor.is_some() {
+        address_mut(&mut from)
+    } else {
+        0
+    };
     let cursors = (start, address_mut(&mut to));
     let (keys, values) = (address_mut(keys), address_mut(values));
-    let done = batch(bpf_cmd::BPF_MAP_LOOKUP_BATCH, map, cursors, keys, values, count);
+    let done = batch(
+        bpf_cmd::BPF_MAP_LOOKUP_BATCH,
+        map,
+        cursors,
+        keys,
+        values,
+        count,
+    );
     *cursor = Some(u64::from_ne_bytes(to));
     done
 }

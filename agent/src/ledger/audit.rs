@@ -41,7 +41,12 @@ pub struct Entry {
 impl Entry {
     /// An entry that went well.
     pub fn ok(kind: AuditKind, actor: &str) -> Self {
-        Self { kind: Some(kind), actor: actor.into(), outcome: "ok".into(), ..Self::default() }
+        Self {
+            kind: Some(kind),
+            actor: actor.into(),
+            outcome: "ok".into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -83,7 +88,10 @@ impl Head {
             .bind(hash.as_slice())
             .execute(&mut **writing)
             .await?;
-        *self = Self { seq: record.seq, hash };
+        *self = Self {
+            seq: record.seq,
+            hash,
+        };
         record.hash = hex(&hash);
         Ok(record)
     }
@@ -111,9 +119,14 @@ impl Ledger {
         let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
             .fetch_optional(&self.writer)
             .await?;
-        let Some(row) = row else { return Ok(Head::default()) };
+        let Some(row) = row else {
+            return Ok(Head::default());
+        };
         let hash: Vec<u8> = row.try_get("hash")?;
-        Ok(Head { seq: unsigned(row.try_get("seq")?), hash: hash.try_into().unwrap_or_default() })
+        Ok(Head {
+            seq: unsigned(row.try_get("seq")?),
+            hash: hash.try_into().unwrap_or_default(),
+        })
     }
 
     /// Records by query, oldest first.
@@ -140,26 +153,42 @@ impl Ledger {
             record.hash = hex(hash);
             Ok(record)
         };
-        Ok(rows.iter().map(record).collect::<Result<_, sqlx::Error>>()?)
+        Ok(rows
+            .iter()
+            .map(record)
+            .collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// Reads the chain from its first record and says where it breaks.
     pub async fn verify(&self) -> Result<AuditChain, LedgerError> {
         use tokio_stream::StreamExt as _;
-        let mut rows =
-            sqlx::query("SELECT seq, at_ms, record, hash FROM audit ORDER BY seq").fetch(&self.readers);
+        let mut rows = sqlx::query("SELECT seq, at_ms, record, hash FROM audit ORDER BY seq")
+            .fetch(&self.readers);
         let mut head = Head::default();
         while let Some(row) = rows.next().await {
             let row = row?;
             let seq = unsigned(row.try_get("seq")?);
             if let Some(problem) = break_at(&head, &row)? {
                 let head = hex(&head.hash);
-                return Ok(AuditChain { intact: false, records: seq, head, problem: Some(problem) });
+                return Ok(AuditChain {
+                    intact: false,
+                    records: seq,
+                    head,
+                    problem: Some(problem),
+                });
             }
             let hash: &[u8] = row.try_get("hash")?;
-            head = Head { seq, hash: hash.try_into().unwrap_or_default() };
+            head = Head {
+                seq,
+                hash: hash.try_into().unwrap_or_default(),
+            };
         }
-        Ok(AuditChain { intact: true, records: head.seq, head: hex(&head.hash), problem: None })
+        Ok(AuditChain {
+            intact: true,
+            records: head.seq,
+            head: hex(&head.hash),
+            problem: None,
+        })
     }
 }
 

@@ -28,7 +28,9 @@ impl Ledger {
         let row = |row: &sqlx::sqlite::SqliteRow| {
             let prefix: String = row.try_get("prefix")?;
             Ok(DenyRow {
-                prefix: prefix.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
+                prefix: prefix
+                    .parse()
+                    .map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
                 deadline_ms: row.try_get("deadline_ms")?,
                 deadline_boot_ns: unsigned(row.try_get("deadline_boot_ns")?),
                 reason: row.try_get("reason")?,

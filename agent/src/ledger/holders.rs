@@ -55,7 +55,9 @@ impl Ledger {
         let sql = sqlx::AssertSqlSafe(format!(
             "{GRANTS} WHERE deadline_boot_ns > $1 GROUP BY source, service"
         ));
-        let mut rows = sqlx::query(sql).bind(signed(now_boot_ns)).fetch(&self.readers);
+        let mut rows = sqlx::query(sql)
+            .bind(signed(now_boot_ns))
+            .fetch(&self.readers);
         while let Some(row) = rows.next().await {
             show(GrantRow::from_row(&row?)?);
         }
@@ -63,7 +65,11 @@ impl Ledger {
     }
 
     /// What the holders of one grant amount to now; None: nobody holds it.
-    pub async fn grant(&self, id: GrantId, now_boot_ns: u64) -> Result<Option<GrantRow>, LedgerError> {
+    pub async fn grant(
+        &self,
+        id: GrantId,
+        now_boot_ns: u64,
+    ) -> Result<Option<GrantRow>, LedgerError> {
         let sql = sqlx::AssertSqlSafe(format!(
             "{GRANTS} WHERE source = $1 AND service = $2 AND deadline_boot_ns > $3 GROUP BY source, service"
         ));
@@ -82,7 +88,10 @@ impl Ledger {
         narrow(&mut query, selection);
         query.push(" ORDER BY source, service, user");
         let rows = query.build().fetch_all(&self.readers).await?;
-        Ok(rows.iter().map(HolderRow::from_row).collect::<Result<_, _>>()?)
+        Ok(rows
+            .iter()
+            .map(HolderRow::from_row)
+            .collect::<Result<_, _>>()?)
     }
 
     /// A page of grants that have a matching holder and have not ended.
@@ -93,14 +102,20 @@ impl Ledger {
         after: Option<GrantId>,
         limit: u32,
     ) -> Result<Vec<GrantId>, LedgerError> {
-        let mut query = QueryBuilder::new("SELECT DISTINCT source, service FROM holders WHERE deadline_boot_ns > ");
+        let mut query = QueryBuilder::new(
+            "SELECT DISTINCT source, service FROM holders WHERE deadline_boot_ns > ",
+        );
         query.push_bind(signed(now_boot_ns));
         narrow(&mut query, selection);
         if let Some(after) = after {
-            query.push(" AND (source, service) > (").push_bind(source_bytes(after.source));
+            query
+                .push(" AND (source, service) > (")
+                .push_bind(source_bytes(after.source));
             query.push(", ").push_bind(after.service).push(")");
         }
-        query.push(" ORDER BY source, service LIMIT ").push_bind(limit);
+        query
+            .push(" ORDER BY source, service LIMIT ")
+            .push_bind(limit);
         let rows = query.build().fetch_all(&self.readers).await?;
         Ok(rows.iter().map(grant_id).collect::<Result<_, _>>()?)
     }
@@ -114,7 +129,10 @@ impl Ledger {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        Ok(rows.iter().map(HolderRow::from_row).collect::<Result<_, _>>()?)
+        Ok(rows
+            .iter()
+            .map(HolderRow::from_row)
+            .collect::<Result<_, _>>()?)
     }
 
     /// How many grants there are of each family, (IPv4, IPv6), and how many holders.
@@ -207,7 +225,10 @@ fn grant_id(row: &SqliteRow) -> Result<GrantId, sqlx::Error> {
         (_, Ok(v6)) => IpAddr::from(v6),
         _ => return Err(sqlx::Error::Decode("a source that is no address".into())),
     };
-    Ok(GrantId { source, service: row.try_get("service")? })
+    Ok(GrantId {
+        source,
+        service: row.try_get("service")?,
+    })
 }
 
 impl sqlx::FromRow<'_, SqliteRow> for GrantRow {

@@ -13,10 +13,12 @@ const LAST_SEEN: &str = "last_seen_ms";
 impl Ledger {
     /// The value of a setting.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, LedgerError> {
-        Ok(sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-            .bind(name)
-            .fetch_optional(&self.writer)
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+                .bind(name)
+                .fetch_optional(&self.writer)
+                .await?,
+        )
     }
 
     /// The numbers of these services; new names get new numbers.
@@ -28,8 +30,9 @@ impl Ledger {
                 .execute(&mut *writing)
                 .await?;
         }
-        let all: Vec<(String, u32)> =
-            sqlx::query_as("SELECT name, id FROM services").fetch_all(&mut *writing).await?;
+        let all: Vec<(String, u32)> = sqlx::query_as("SELECT name, id FROM services")
+            .fetch_all(&mut *writing)
+            .await?;
         writing.commit().await?;
         Ok(all.into_iter().collect())
     }

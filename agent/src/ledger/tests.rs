@@ -8,14 +8,20 @@ use super::{holders::*, *};
 use crate::kernel::GrantId;
 
 pub(crate) fn moment(wall_s: i64, boot_s: u64) -> Moment {
-    Moment { wall: Timestamp::from_second(wall_s).unwrap(), boot_ns: boot_s * 1_000_000_000 }
+    Moment {
+        wall: Timestamp::from_second(wall_s).unwrap(),
+        boot_ns: boot_s * 1_000_000_000,
+    }
 }
 
 const S: u64 = 1_000_000_000;
 
 fn holder(last: u8, user: &str, now: Moment, seconds: u64) -> HolderRow {
     HolderRow {
-        id: GrantId { source: Ipv4Addr::new(198, 51, 100, last).into(), service: 1 },
+        id: GrantId {
+            source: Ipv4Addr::new(198, 51, 100, last).into(),
+            service: 1,
+        },
         user: user.into(),
         factor: Some("pwd otp".into()),
         opened_ms: now.wall.as_millisecond(),
@@ -36,23 +42,40 @@ async fn put(ledger: &Ledger, row: &HolderRow) {
 async fn the_latest_holder_decides_the_deadline() {
     let folder = tempfile::tempdir().unwrap();
     let now = moment(1_000_000, 500);
-    let ledger = Ledger::open(&folder.path().join("l"), "b1", now).await.unwrap();
+    let ledger = Ledger::open(&folder.path().join("l"), "b1", now)
+        .await
+        .unwrap();
     put(&ledger, &holder(7, "alice", now, 60)).await;
-    put(&ledger, &HolderRow { idle_ns: 0, ..holder(7, "bob", now, 600) }).await;
+    put(
+        &ledger,
+        &HolderRow {
+            idle_ns: 0,
+            ..holder(7, "bob", now, 600)
+        },
+    )
+    .await;
     let id = holder(7, "alice", now, 0).id;
     let grant = ledger.grant(id, now.boot_ns).await.unwrap().unwrap();
-    assert_eq!((grant.deadline_boot_ns, grant.idle_ns), (now.boot_ns + 600 * S, 0));
+    assert_eq!(
+        (grant.deadline_boot_ns, grant.idle_ns),
+        (now.boot_ns + 600 * S, 0)
+    );
     let later = ledger.grant(id, now.boot_ns + 600 * S).await.unwrap();
     assert_eq!(later, None);
     assert_eq!(ledger.counts().await.unwrap(), (1, 0, 2));
-    assert_eq!(ledger.ended(now.boot_ns + 61 * S, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        ledger.ended(now.boot_ns + 61 * S, 10).await.unwrap().len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn asking_again_never_brings_a_deadline_closer() {
     let folder = tempfile::tempdir().unwrap();
     let now = moment(1_000_000, 500);
-    let ledger = Ledger::open(&folder.path().join("l"), "b1", now).await.unwrap();
+    let ledger = Ledger::open(&folder.path().join("l"), "b1", now)
+        .await
+        .unwrap();
     put(&ledger, &holder(7, "alice", now, 600)).await;
     put(&ledger, &holder(7, "alice", now, 60)).await;
     let held = ledger.holders(&Selection::default()).await.unwrap();
@@ -71,19 +94,34 @@ async fn deadlines_survive_a_reboot_and_a_clock_set_back_extends_nothing() {
     let only = |rows: Vec<HolderRow>| rows[0].deadline_boot_ns;
 
     // The same boot, the wall clock set back by an hour: the boot clock still counts.
-    let ledger = Ledger::open(&path, "b1", moment(1_000_000 - 3_600, 510)).await.unwrap();
-    assert_eq!(only(ledger.holders(&Selection::default()).await.unwrap()), (500 + 600) * S);
+    let ledger = Ledger::open(&path, "b1", moment(1_000_000 - 3_600, 510))
+        .await
+        .unwrap();
+    assert_eq!(
+        only(ledger.holders(&Selection::default()).await.unwrap()),
+        (500 + 600) * S
+    );
     ledger.close().await;
 
     // Another boot 100 s later: 500 s are left.
-    let ledger = Ledger::open(&path, "b2", moment(1_000_100, 20)).await.unwrap();
-    assert_eq!(only(ledger.holders(&Selection::default()).await.unwrap()), (20 + 500) * S);
+    let ledger = Ledger::open(&path, "b2", moment(1_000_100, 20))
+        .await
+        .unwrap();
+    assert_eq!(
+        only(ledger.holders(&Selection::default()).await.unwrap()),
+        (20 + 500) * S
+    );
     ledger.note_time(moment(1_000_100, 20).wall).await.unwrap();
     ledger.close().await;
 
     // Another boot with a clock that stands an hour behind: it counts as the last time seen.
-    let ledger = Ledger::open(&path, "b3", moment(1_000_100 - 3_600, 30)).await.unwrap();
-    assert_eq!(only(ledger.holders(&Selection::default()).await.unwrap()), (30 + 500) * S);
+    let ledger = Ledger::open(&path, "b3", moment(1_000_100 - 3_600, 30))
+        .await
+        .unwrap();
+    assert_eq!(
+        only(ledger.holders(&Selection::default()).await.unwrap()),
+        (30 + 500) * S
+    );
 }
 
 async fn chain_of_five(folder: &Path) -> Ledger {
@@ -114,11 +152,17 @@ async fn the_chain_is_append_only_and_notices_every_change() {
         let ledger = chain_of_five(folder.path()).await;
         let chain = ledger.verify().await.unwrap();
         assert!(chain.intact && chain.records == 5, "{chain:?}");
-        let refused = sqlx::query(tamper).execute(&ledger.writer).await.unwrap_err();
+        let refused = sqlx::query(tamper)
+            .execute(&ledger.writer)
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
         for trigger in ["update", "delete"] {
             let sql = format!("DROP TRIGGER audit_is_append_only_{trigger}");
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&ledger.writer).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .execute(&ledger.writer)
+                .await
+                .unwrap();
         }
         sqlx::query(tamper).execute(&ledger.writer).await.unwrap();
         let chain = ledger.verify().await.unwrap();
@@ -131,9 +175,17 @@ async fn the_chain_is_append_only_and_notices_every_change() {
 async fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("l");
-    std::fs::write(&path, "this is not a database, not at all, by no means whatsoever").unwrap();
+    std::fs::write(
+        &path,
+        "this is not a database, not at all, by no means whatsoever",
+    )
+    .unwrap();
     let error = Ledger::open(&path, "b1", moment(1, 1)).await.unwrap_err();
     assert!(matches!(error, LedgerError::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains("move it away"), "{error}");
-    assert!(std::fs::read_to_string(&path).unwrap().starts_with("this is not"));
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .starts_with("this is not")
+    );
 }

@@ -26,12 +26,19 @@ impl Paint {
                 self.protocols.clear();
             }
             Ports::Protocol(protocol) => {
-                self.protocols.insert(protocol, Ranges::from([(0, Some(target))]));
+                self.protocols
+                    .insert(protocol, Ranges::from([(0, Some(target))]));
             }
-            Ports::Range { protocol, first, last } => {
+            Ports::Range {
+                protocol,
+                first,
+                last,
+            } => {
                 let any = self.any;
-                let ranges =
-                    self.protocols.entry(protocol).or_insert_with(|| Ranges::from([(0, any)]));
+                let ranges = self
+                    .protocols
+                    .entry(protocol)
+                    .or_insert_with(|| Ranges::from([(0, any)]));
                 cover(ranges, first, last, target);
             }
         }
@@ -43,10 +50,16 @@ impl Paint {
             entry(0, 0, 32, target);
         }
         for (&protocol, ranges) in &self.protocols {
-            let ends = ranges.keys().skip(1).map(|&next| next - 1).chain([u16::MAX]);
+            let ends = ranges
+                .keys()
+                .skip(1)
+                .map(|&next| next - 1)
+                .chain([u16::MAX]);
             for ((&first, owner), last) in ranges.iter().zip(ends) {
                 if let Some(target) = owner {
-                    blocks(first, last, |port, bits| entry(protocol, port, 48 + bits, *target));
+                    blocks(first, last, |port, bits| {
+                        entry(protocol, port, 48 + bits, *target)
+                    });
                 }
             }
         }
@@ -55,7 +68,10 @@ impl Paint {
 
 fn cover(ranges: &mut Ranges, first: u16, last: u16, target: Target) {
     let owner_of = |ranges: &Ranges, port: u16| {
-        ranges.range(..=port).next_back().and_then(|(_, owner)| *owner)
+        ranges
+            .range(..=port)
+            .next_back()
+            .and_then(|(_, owner)| *owner)
     };
     if let Some(after) = last.checked_add(1) {
         let owner = owner_of(ranges, after);

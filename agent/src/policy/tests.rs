@@ -8,19 +8,30 @@ use super::*;
 use crate::config::Target as Claim;
 
 fn config(services: &[(&str, &[&str])]) -> Config {
-    let mut text = String::from("[filter]\ninterfaces = [\"eth0\"]\nprotect = [\"203.0.113.0/24\"]\n[portal]\nuser = 901\nendpoints = [\"192.0.2.1:8443\"]\n");
+    let mut text = String::from(
+        "[filter]\ninterfaces = [\"eth0\"]\nprotect = [\"203.0.113.0/24\"]\n[portal]\nuser = 901\nendpoints = [\"192.0.2.1:8443\"]\n",
+    );
     for (name, targets) in services {
-        text += &format!("[[service]]\nname = \"{name}\"\ngroups = [\"g\"]\ntargets = {targets:?}\n");
+        text +=
+            &format!("[[service]]\nname = \"{name}\"\ngroups = [\"g\"]\ntargets = {targets:?}\n");
     }
     Config::parse(Path::new("t.toml"), &text).unwrap()
 }
 
 fn ids(config: &Config) -> ServiceIds {
-    (1..).zip(&config.services).map(|(id, service)| (service.name.clone(), id)).collect()
+    (1..)
+        .zip(&config.services)
+        .map(|(id, service)| (service.name.clone(), id))
+        .collect()
 }
 
 /// What the program would find: longest prefix, then longest match of protocol and port.
-fn look_up(policy: &Policy, address: IpAddr, protocol: u8, port: u16) -> Option<(u32, Option<u32>)> {
+fn look_up(
+    policy: &Policy,
+    address: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Option<(u32, Option<u32>)> {
     let (index, (_, flags)) = (0u16..)
         .zip(&policy.destinations)
         .filter(|(_, (prefix, _))| prefix.contains(&address))
@@ -30,19 +41,33 @@ fn look_up(policy: &Policy, address: IpAddr, protocol: u8, port: u16) -> Option<
             && (entry.bits == 32 || entry.protocol == protocol)
             && (entry.bits <= 48 || (entry.port ^ port).leading_zeros() + 48 >= entry.bits)
     };
-    let best = policy.targets.iter().filter(fits).max_by_key(|entry| entry.bits);
+    let best = policy
+        .targets
+        .iter()
+        .filter(fits)
+        .max_by_key(|entry| entry.bits);
     Some((*flags, best.map(|entry| entry.target.service)))
 }
 
 /// The same, read straight off the configuration: most specific prefix, exact port, range,
 /// protocol, any.
-fn plain(config: &Config, ids: &ServiceIds, address: IpAddr, protocol: u8, port: u16) -> Option<u32> {
+fn plain(
+    config: &Config,
+    ids: &ServiceIds,
+    address: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Option<u32> {
     let covers = |claim: &Claim| {
         claim.prefix.contains(&address)
             && match claim.ports {
                 Ports::Any => true,
                 Ports::Protocol(p) => p == protocol,
-                Ports::Range { protocol: p, first, last } => p == protocol && (first..=last).contains(&port),
+                Ports::Range {
+                    protocol: p,
+                    first,
+                    last,
+                } => p == protocol && (first..=last).contains(&port),
             }
     };
     config
@@ -70,7 +95,11 @@ fn a_specific_prefix_keeps_what_the_wider_one_says_of_other_ports() {
     assert_eq!(service("198.51.100.10", 1, 0), Some(ids["web"]));
     assert_eq!(service("198.51.100.10", 6, 22), Some(ids["ssh"]));
     assert_eq!(service("198.51.100.11", 6, 22), None);
-    assert_eq!(service("198.51.100.20", 6, 80), Some(ids["all"]), "any on /32 beats a port on /24");
+    assert_eq!(
+        service("198.51.100.20", 6, 80),
+        Some(ids["all"]),
+        "any on /32 beats a port on /24"
+    );
     assert_eq!(service("192.0.2.1", 6, 8443), Some(ids["portal"]));
 }
 
@@ -78,7 +107,8 @@ fn a_specific_prefix_keeps_what_the_wider_one_says_of_other_ports() {
 fn the_portals_address_alone_is_not_protected_and_a_listed_prefix_is() {
     let config = config(&[]);
     let policy = compile(&config, &ids(&config)).unwrap();
-    let flags = |address: &str| look_up(&policy, address.parse().unwrap(), 17, 9).map(|(flags, _)| flags);
+    let flags =
+        |address: &str| look_up(&policy, address.parse().unwrap(), 17, 9).map(|(flags, _)| flags);
     assert_eq!(flags("192.0.2.1"), Some(0));
     assert_eq!(flags("203.0.113.200"), Some(Destination::PROTECTED));
     assert_eq!(flags("8.8.8.8"), None);
@@ -86,11 +116,18 @@ fn the_portals_address_alone_is_not_protected_and_a_listed_prefix_is() {
 
 fn claim() -> impl Strategy<Value = String> {
     let prefix = prop_oneof![
-        Just("198.51.100.0/24"), Just("198.51.100.0/28"), Just("198.51.100.3"),
-        Just("198.51.100.8"), Just("2001:db8::/32"), Just("2001:db8::5"),
+        Just("198.51.100.0/24"),
+        Just("198.51.100.0/28"),
+        Just("198.51.100.3"),
+        Just("198.51.100.8"),
+        Just("2001:db8::/32"),
+        Just("2001:db8::5"),
     ];
     let ports = prop_oneof![
-        Just("any".to_owned()), Just("tcp".to_owned()), Just("icmp".to_owned()), Just("udp".to_owned()),
+        Just("any".to_owned()),
+        Just("tcp".to_owned()),
+        Just("icmp".to_owned()),
+        Just("udp".to_owned()),
         (1u16..20).prop_map(|p| format!("tcp/{p}")),
         (1u16..20, 1u16..9).prop_map(|(p, n)| format!("tcp/{p}-{}", p + n)),
         (1u16..20, 1u16..9).prop_map(|(p, n)| format!("udp/{p}-{}", p + n)),

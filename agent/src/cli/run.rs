@@ -1,0 +1,253 @@
+//! `sekisho run`: the life of the agent, from the configuration to the last signal.
+//!
+//! Everything is checked before anything is touched. The filter is filled before it is attached,
+//! and it stays in force when the agent stops, however it stops.
+
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use agent_api::{AuditKind, Interface};
+use anyhow::Context as _;
+use clap::Args;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    api::{self, Shared},
+    clock::{Clock as _, Stopwatch, SystemClock},
+    config::Config,
+    engine::{AGENT_ACTOR, Caller, Engine, Moving},
+    kernel::{self, Loaded, Pins},
+    ledger::{Entry, Ledger},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/sekisho/agent.toml")]
+    config: PathBuf,
+}
+
+/// How often what has ended is swept.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How often idle grants are looked for, and the time is noted in the ledger.
+const IDLE_SWEEP: Duration = Duration::from_secs(30);
+/// How often map and ledger are compared.
+const RECONCILE: Duration = Duration::from_secs(300);
+
+impl Run {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let config = Config::load(&self.config)?;
+        tracing_subscriber::fmt()
+            .with_env_filter(
+                EnvFilter::try_from_env("SEKISHO_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+            )
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(run(config, self.config))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
+    kernel::require()?;
+    let lock = single(&config)?;
+    let group = config.portal.as_ref().map(|portal| portal.gid);
+    let listener = api::listen(&config.socket, group)?;
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("reading the id of this boot")?;
+    let ledger = Ledger::open(&config.ledger, boot_id.trim(), SystemClock.now()).await?;
+    let pins = Pins::prepare(&config.filter.bpffs)?;
+    let (mut loaded, maps) = Loaded::load(
+        pins.clone(),
+        config.filter.capacity,
+        config.filter.debug_log,
+    )?;
+    loaded.check(&config.filter.interfaces, config.filter.xdp_mode)?;
+    let engine = Engine::new(
+        Arc::new(maps),
+        ledger,
+        Arc::new(SystemClock),
+        config.clone(),
+        path,
+    )
+    .await?;
+    let engine = Arc::new(engine);
+    fill(&engine).await?;
+    let attached = loaded.attach(&config.filter.interfaces, config.filter.xdp_mode)?;
+    let took_over = attached.iter().any(|interface| interface.took_over);
+    for interface in &attached {
+        tracing::info!(
+            interface = interface.name,
+            mode = interface.mode.name(),
+            program = interface.program_id,
+            took_over = interface.took_over,
+            "the filter is in force"
+        );
+    }
+    let view = |a: kernel::Attached| Interface {
+        name: a.name,
+        index: a.index,
+        xdp_mode: a.mode,
+        program_id: a.program_id,
+    };
+    engine.attached(attached.into_iter().map(view).collect(), took_over);
+    let reason = if took_over {
+        "took over a running filter"
+    } else {
+        "attached the filter"
+    };
+    engine
+        .note(Entry {
+            reason: Some(reason.into()),
+            ..Entry::ok(AuditKind::Start, AGENT_ACTOR)
+        })
+        .await?;
+    if config.filter.debug_log {
+        tokio::spawn(async move {
+            if let Err(error) = loaded.follow_log().await {
+                tracing::warn!(%error, "the program's log cannot be read");
+            }
+        });
+    }
+    live(engine, listener, pins).await;
+    drop(lock);
+    Ok(())
+}
+
+/// Puts grants, denials and services into the maps, before the program sees a packet with them.
+async fn fill(engine: &Engine) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let mended = engine.reconcile(Moving::Still).await?;
+    engine.restore_denies().await?;
+    let closed = engine.start().await?;
+    tracing::info!(
+        removed = mended.removed,
+        written = mended.written,
+        closed,
+        elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "the map says what the ledger says"
+    );
+    Ok(())
+}
+
+/// Serves and sweeps until a signal or a detach.
+async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pins) {
+    let (stop, stopping) = watch::channel(false);
+    let shared = Shared {
+        engine: Arc::clone(&engine),
+        pins: Some(pins),
+        detached: stop.clone(),
+    };
+    let served = tokio::spawn(api::serve(listener, api::router(shared), stopping.clone()));
+    let chores = tokio::spawn(chores(Arc::clone(&engine)));
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::debug!(%error, "no service manager listens");
+    }
+    tracing::info!("ready");
+    wait_for_the_end(&engine, stopping).await;
+    stop.send_replace(true);
+    // Requests under way are finished; one that hangs does not keep the agent.
+    let _ = tokio::time::timeout(Duration::from_secs(5), served).await;
+    chores.abort();
+    let reason = Some("the filter stays in force".into());
+    if let Err(error) = engine
+        .note(Entry {
+            reason,
+            ..Entry::ok(AuditKind::Stop, AGENT_ACTOR)
+        })
+        .await
+    {
+        tracing::error!(%error, "the stop could not be written to the audit");
+    }
+    engine.ledger().close().await;
+    tracing::info!("stopped; the filter stays in force");
+}
+
+async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        tracing::error!("signals cannot be caught; stopping");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+            _ = stopping.wait_for(|stop| *stop) => return,
+            _ = hangup.recv() => {
+                let caller = Caller { role: agent_api::Role::Operator, uid: 0 };
+                match engine.reload(&caller).await {
+                    Ok(applied) => tracing::info!(?applied, "configuration read again"),
+                    Err(problem) => {
+                        tracing::error!(%problem, "the configuration stays as it was");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What must happen from time to time. A failure is logged and tried again at the next turn.
+async fn chores(engine: Arc<Engine>) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut idle = tokio::time::interval(IDLE_SWEEP);
+    let mut reconcile = tokio::time::interval(RECONCILE);
+    reconcile.tick().await;
+    loop {
+        let failed = tokio::select! {
+            _ = sweep.tick() => sweep_once(&engine).await,
+            _ = idle.tick() => {
+                let noted = engine.ledger().note_time(SystemClock.now().wall).await;
+                match noted {
+                    Ok(()) => engine.sweep_idle().await.map(drop),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            _ = reconcile.tick() => engine.reconcile(Moving::Running).await.map(drop),
+        };
+        if let Err(error) = failed {
+            tracing::error!(%error, "a periodic chore failed; it is tried again");
+        }
+    }
+}
+
+async fn sweep_once(engine: &Engine) -> Result<(), crate::engine::ProblemBox> {
+    engine.record_unrecorded().await?;
+    while engine.sweep().await? > 0 {}
+    engine.sweep_denies().await?;
+    engine.flush_folded().await
+}
+
+/// One agent for a ledger: two would each undo the other's work.
+fn single(config: &Config) -> anyhow::Result<nix::fcntl::Flock<std::fs::File>> {
+    let mut path = config.ledger.clone().into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+    }
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        anyhow::anyhow!(
+            "another agent uses the ledger {} ({errno}): one machine has one agent; stop it first",
+            config.ledger.display()
+        )
+    })
+}
