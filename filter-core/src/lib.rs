@@ -15,7 +15,13 @@ mod ipv6;
 mod policy;
 mod window;
 
-pub use decide::{Decision, decide};
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+
+pub use decide::{Admitted, Decision, decide};
 pub use flow::{Address, Flow, Payload};
 pub use policy::{GrantCell, Policy, Tables};
 pub use window::{REACH, Slice, Window};
+
+#[cfg(test)]
+mod tests;

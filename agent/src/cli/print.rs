@@ -70,9 +70,22 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", seconds_text(u64::try_from(seconds).unwrap_or(0)))
 }
 
+/// The error and its causes, each said once: some of ours name their cause themselves.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Prints a failure and gives its exit code.
 pub(super) fn failure(error: &anyhow::Error, output: Output) -> ExitCode {
-    let text = format!("{error:#}");
+    let text = one_line(error);
     match output {
         Output::Text => {
             let _ = writeln!(std::io::stderr(), "sekisho: {text}");

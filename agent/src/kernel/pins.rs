@@ -5,12 +5,17 @@
 //! are never opened.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use filter_abi::ABI_VERSION;
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
 
 use super::error::KernelError;
 
@@ -18,10 +23,13 @@ use super::error::KernelError;
 #[derive(Clone, Debug)]
 pub struct Pins {
     root: PathBuf,
+    /// Held by the one agent that owns them.
+    _lock: Option<Arc<Flock<File>>>,
 }
 
 impl Pins {
-    /// Checks that `bpffs` is one and makes the directories of this version, for root only.
+    /// Checks that `bpffs` is one, makes the directories of this version, for root only, and takes
+    /// them for this process: two agents over one filter would each undo the other's grants.
     pub fn prepare(bpffs: &Path) -> Result<Self, KernelError> {
         let pins = Self::existing(bpffs)?;
         for directory in [pins.maps(), pins.links()] {
@@ -30,6 +38,11 @@ impl Pins {
                 _ => KernelError::io(format!("creating {}", directory.display()), error),
             })?;
         }
+        let root = File::open(&pins.root)
+            .map_err(|error| KernelError::io(format!("opening {}", pins.root.display()), error))?;
+        let lock = Flock::lock(root, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| KernelError::Owned { path: pins.root.clone() })?;
+        let pins = Self { _lock: Some(Arc::new(lock)), ..pins };
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&pins.root, fs::Permissions::from_mode(0o700)).map_err(|error| {
             KernelError::io(format!("closing {} to others", pins.root.display()), error)
