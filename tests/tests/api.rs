@@ -45,6 +45,7 @@ fn answer(output: &Output) -> Result<(u16, String)> {
 fn grant_body(rig: &Rig, service: &str, seconds: u64, exact: bool) -> Result<String> {
     let mut request = grant_request(rig.source(Family::V4), service, "alice", seconds);
     request.exact = exact;
+    request.factor = Some("pwd otp".into());
     Ok(serde_json::to_string(&request)?)
 }
 

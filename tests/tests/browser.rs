@@ -28,9 +28,10 @@ fn ticket(office: &Office) -> Result<(String, String)> {
 }
 
 /// From the ticket's link to a token, in at most three pages.
-async fn enrol(visit: &Visit, url: &str) -> Result<Phone> {
+async fn enrol(visit: &Visit, (url, code): &(String, String)) -> Result<Phone> {
     visit.goto(url).await?;
     visit.look("1-ticket").await?;
+    visit.type_into("ticket", code).await?;
     visit.type_into("username", "alice").await?;
     visit.type_into("password", ALICE_PASSWORD).await?;
     visit.submit("/ticket").await?;
@@ -92,13 +93,13 @@ fn walk(device: Device, language: &str) -> Result<()> {
     let office = Office::open(&rig)?;
     office.user("alice", "staff", ALICE_PASSWORD)?;
     let portal: Portal = office.run(&rig)?;
-    let (url, _) = ticket(&office)?;
+    let ticket = ticket(&office)?;
     let driver = browser::driver(&rig)?;
     let client = rig.layout.client.clone();
     let web: SocketAddr = rig.server(Family::V4, 80);
     browser::at_client(&client, || async {
         let visit = browser::open(&rig, device, language).await?;
-        let mut phone = enrol(&visit, &url).await?;
+        let mut phone = enrol(&visit, &ticket).await?;
         let root = visit.client.find(fantoccini::Locator::Css("html")).await?;
         ensure!(
             root.attr("lang").await?.as_deref() == Some(language),

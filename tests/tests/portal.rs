@@ -56,6 +56,19 @@ impl House {
         })
     }
 
+    /// What the health page says once it has this status; it may be some seconds behind.
+    fn health_becomes(&self, status: u16) -> Result<String> {
+        let browser = self.portal.browser(&self.rig.layout.gate, "health");
+        for _ in 0..50 {
+            let page = browser.get(&format!("{}/health", self.portal.url()))?;
+            if page.status == status {
+                return Ok(page.body);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        anyhow::bail!("the health page did not become {status} within 10 s")
+    }
+
     fn web_is_shut(&self) -> Result<()> {
         must_be_shut(&self.rig.layout.client, self.rig.server(Family::V4, 80))
     }
@@ -73,7 +86,7 @@ fn password_and_code_open_what_the_groups_allow() -> Result<()> {
     let page = alice.log_in(&house.portal)?;
     ensure!(
         page.header("location")
-            .is_some_and(|to| to.ends_with("/access")),
+            .is_some_and(|to| to.starts_with("/access")),
         "{}",
         page.headers
     );
@@ -121,6 +134,8 @@ fn the_portal_works_over_ipv6_for_ipv6() -> Result<()> {
 fn wrong_code_wrong_password_and_replay_open_nothing() -> Result<()> {
     let house = House::open_wide()?;
     let mut alice = Alice::at_client(&house.portal);
+    // With the cookie of a success a repeated form is answered as the first one was.
+    let elsewhere = house.portal.browser(&house.rig.layout.client, "elsewhere");
     let portal = &house.portal;
     let wrong = alice.phone.wrong()?;
     must_refuse(
@@ -143,13 +158,13 @@ fn wrong_code_wrong_password_and_replay_open_nothing() -> Result<()> {
     alice.log_in(portal)?;
     let code = alice.phone.last()?;
     must_refuse(
-        &portal.log_in(&alice.browser, "alice", ALICE_PASSWORD, &code)?,
+        &portal.log_in(&elsewhere, "alice", ALICE_PASSWORD, &code)?,
         401,
     )?;
     for far in [-3, 3] {
         let code = alice.phone.steps_from_now(far)?;
         must_refuse(
-            &portal.log_in(&alice.browser, "alice", ALICE_PASSWORD, &code)?,
+            &portal.log_in(&elsewhere, "alice", ALICE_PASSWORD, &code)?,
             401,
         )?;
     }
@@ -189,30 +204,28 @@ fn unknown_people_are_refused_like_known_ones() -> Result<()> {
 fn two_hundred_parallel_log_ins_with_one_code_give_one_success() -> Result<()> {
     let house = House::open_wide()?;
     let code = Phone::new(ALICE_SECRET).current()?;
-    let start = Arc::new(Barrier::new(20));
-    let threads: Vec<_> = (0..20)
+    let start = Arc::new(Barrier::new(200));
+    let threads: Vec<_> = (0..200)
         .map(|thread| {
             let (start, code) = (start.clone(), code.clone());
             let browser = house
                 .portal
                 .browser(&house.rig.layout.client, &format!("p{thread}"));
             let url = format!("{}/login", house.portal.url());
-            thread::spawn(move || -> Result<Vec<u16>> {
+            thread::spawn(move || -> Result<u16> {
                 let form = [
                     ("username", "alice"),
                     ("password", ALICE_PASSWORD),
                     ("code", &*code),
                 ];
                 start.wait();
-                (0..10)
-                    .map(|_| Ok(browser.post(&url, &form)?.status))
-                    .collect()
+                Ok(browser.post(&url, &form)?.status)
             })
         })
         .collect();
     let mut statuses = Vec::new();
     for thread in threads {
-        statuses.extend(thread.join().ok().context("a thread panicked")??);
+        statuses.push(thread.join().ok().context("a thread panicked")??);
     }
     ensure!(statuses.len() == 200);
     let successes = statuses.iter().filter(|status| **status == 303).count();
@@ -508,13 +521,14 @@ fn tokens_are_suspended_resumed_and_revoked_by_verbs() -> Result<()> {
         401,
     )?;
     house.office.admin_ok(&["token", "resume", &id], "")?;
+    let elsewhere = house.portal.browser(&house.rig.layout.client, "elsewhere");
     alice.log_in(&house.portal)?;
     house.office.admin_ok(&["token", "revoke", &id], "")?;
     let code = alice.phone.fresh()?;
     must_refuse(
         &house
             .portal
-            .log_in(&alice.browser, "alice", ALICE_PASSWORD, &code)?,
+            .log_in(&elsewhere, "alice", ALICE_PASSWORD, &code)?,
         401,
     )?;
     let output = house.office.admin(&["token", "suspend", "nosuchtoken"])?;
@@ -614,21 +628,15 @@ fn with_the_agent_down_nothing_opens_and_a_page_says_so() -> Result<()> {
     let page = house.portal.log_in(&bob, "bob", BOB_PASSWORD, &code)?;
     ensure!(page.status == 503, "{}:\n{}", page.status, page.body);
     ensure!(page.body.contains("data-request-id"), "{}", page.body);
-    let page = bob.get(&format!("{}/health", house.portal.url()))?;
-    ensure!(
-        page.status == 503 && page.body.contains("agent"),
-        "{} {}",
-        page.status,
-        page.body
-    );
+    let sick = house.health_becomes(503)?;
+    ensure!(sick.contains("agent"), "{sick}");
     must_be_shut(
         &house.rig.layout.neighbour,
         house.rig.server(Family::V4, 22),
     )?;
 
     house.agent = Agent::start(&house.rig)?;
-    let page = bob.get(&format!("{}/health", house.portal.url()))?;
-    ensure!(page.status == 200, "{} {}", page.status, page.body);
+    house.health_becomes(200)?;
     house.web_is_open()
 }
 

@@ -14,7 +14,9 @@ use xtask::codes::Phone;
 fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let path = entry.path();
-        if path.is_dir() {
+        if path.ends_with("bpf") {
+            // Objects of the kernel, not files.
+        } else if path.is_dir() {
             files(&path, found)?;
         } else if path.is_file() {
             found.push((path.display().to_string(), fs::read(&path)?));

@@ -56,7 +56,7 @@ fn behind_the_gate(layout: &Layout) -> Result<()> {
     ] {
         namespace.ip([
             format!("route add default via {}", gateway.v4).as_str(),
-            format!("-6 route add default via {}", gateway.v6).as_str(),
+            format!("route add default via {}", gateway.v6).as_str(),
         ])?;
     }
     Ok(())

@@ -33,6 +33,12 @@ impl Person {
         })
     }
 
+    /// The same person at a browser that was never here: without the cookie of a log-in before,
+    /// with which a repeated form is answered as the first one was.
+    pub(super) fn with_new_browser(&mut self, lab: &Lab, at: Namespace) {
+        self.browser = Browser::new(Some(at), &lab.portal.ca, home("cookies-new"));
+    }
+
     pub(super) fn log_in(&self, code: &str, more: &[(&str, &str)]) -> Result<Page> {
         self.log_in_with(&self.password, code, more)
     }

@@ -156,6 +156,9 @@ fn replayed_code(stage: &mut Stage<'_>) -> Result<String> {
         reply.status
     );
     stage.must_be_shut(&stage.client, stage.at(0, config::WEB)?)?;
+    stage
+        .alice
+        .with_new_browser(stage.lab, stage.client.clone());
     let reply = stage.alice.log_in(&stage.alice.phone.last()?, &[])?;
     refused(&reply)
 }
