@@ -231,4 +231,4 @@ impl std::fmt::Display for ProblemBox {
 impl std::error::Error for ProblemBox {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

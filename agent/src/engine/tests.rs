@@ -1,1 +1,7 @@
-//! engine tests
+//! The engine over a table in memory and a clock that the test moves.
+
+mod closing;
+mod journal;
+mod opening;
+mod reconciling;
+pub(crate) mod world;

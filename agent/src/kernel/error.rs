@@ -11,6 +11,8 @@ pub enum KernelError {
     NotPermitted,
     #[error("{0} is not a mounted BPF file system: run `mount -t bpf bpf {0}` or correct filter.bpffs", .path.display())]
     NoBpffs { path: PathBuf },
+    #[error("another agent owns the filter pinned at {0}: one machine has one agent; stop it first", .path.display())]
+    Owned { path: PathBuf },
     #[error(
         "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing): use a kernel of 5.18 or later built with CONFIG_DEBUG_INFO_BTF=y"
     )]

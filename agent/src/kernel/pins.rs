@@ -40,9 +40,14 @@ impl Pins {
         }
         let root = File::open(&pins.root)
             .map_err(|error| KernelError::io(format!("opening {}", pins.root.display()), error))?;
-        let lock = Flock::lock(root, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| KernelError::Owned { path: pins.root.clone() })?;
-        let pins = Self { _lock: Some(Arc::new(lock)), ..pins };
+        let lock =
+            Flock::lock(root, FlockArg::LockExclusiveNonblock).map_err(|_| KernelError::Owned {
+                path: pins.root.clone(),
+            })?;
+        let pins = Self {
+            _lock: Some(Arc::new(lock)),
+            ..pins
+        };
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&pins.root, fs::Permissions::from_mode(0o700)).map_err(|error| {
             KernelError::io(format!("closing {} to others", pins.root.display()), error)
@@ -55,6 +60,7 @@ impl Pins {
         match statfs(bpffs) {
             Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => Ok(Self {
                 root: bpffs.join("sekisho"),
+                _lock: None,
             }),
             _ => Err(KernelError::NoBpffs {
                 path: bpffs.to_owned(),

@@ -1,0 +1,253 @@
+//! A table in memory that remembers what was done to it and fails when told, and a clock that
+//! stands still until it is moved.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use agent_api::{GrantRequest, Role};
+use filter_abi::Grant;
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    clock::{Clock, Moment},
+    config::Config,
+    engine::{Caller, Engine},
+    kernel::{GrantId, KernelError, Maps, Switches},
+    ledger::Ledger,
+    policy::Policy,
+};
+
+pub(crate) const NS: u64 = 1_000_000_000;
+pub(crate) const ROOT: Caller = Caller {
+    role: Role::Operator,
+    uid: 0,
+};
+pub(crate) const PORTAL: Caller = Caller {
+    role: Role::Portal,
+    uid: 901,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) grants: BTreeMap<GrantId, Grant>,
+    pub(crate) done: Vec<&'static str>,
+    pub(crate) refuse_puts: bool,
+    pub(crate) policy: Policy,
+    pub(crate) switches: Switches,
+    pub(crate) denies: BTreeMap<IpNet, u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeMaps(Mutex<Table>);
+
+impl FakeMaps {
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap()
+    }
+
+    fn doing(&self, what: &'static str) -> MutexGuard<'_, Table> {
+        let mut table = self.table();
+        table.done.push(what);
+        table
+    }
+}
+
+impl Maps for FakeMaps {
+    fn read(&self, id: GrantId) -> Result<Option<Grant>, KernelError> {
+        Ok(self.table().grants.get(&id).copied())
+    }
+
+    fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError> {
+        let mut table = self.doing("put");
+        if table.refuse_puts {
+            return Err(KernelError::Rejected("the test says no".into()));
+        }
+        table.grants.insert(id, grant);
+        Ok(())
+    }
+
+    fn remove(&self, id: GrantId) -> Result<(), KernelError> {
+        self.doing("remove").grants.remove(&id);
+        Ok(())
+    }
+
+    fn put_many(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError> {
+        if !grants.is_empty() {
+            self.doing("put many").grants.extend(grants.iter().copied());
+        }
+        Ok(())
+    }
+
+    fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError> {
+        if !ids.is_empty() {
+            self.doing("remove many")
+                .grants
+                .retain(|id, _| !ids.contains(id));
+        }
+        Ok(())
+    }
+
+    fn scan(&self, show: &mut dyn FnMut(&[(GrantId, Grant)])) -> Result<(), KernelError> {
+        let all: Vec<(GrantId, Grant)> = self
+            .table()
+            .grants
+            .iter()
+            .map(|(id, grant)| (*id, *grant))
+            .collect();
+        if !all.is_empty() {
+            show(&all);
+        }
+        Ok(())
+    }
+
+    fn apply(&self, policy: &Policy, switches: &Switches) -> Result<(), KernelError> {
+        let mut table = self.doing("apply");
+        table.policy = policy.clone();
+        table.switches = switches.clone();
+        Ok(())
+    }
+
+    fn switch(&self, switches: &Switches) -> Result<(), KernelError> {
+        self.doing("switch").switches = switches.clone();
+        Ok(())
+    }
+
+    fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError> {
+        self.doing("deny").denies = denies.clone();
+        Ok(())
+    }
+
+    fn counters(&self) -> Result<Vec<u64>, KernelError> {
+        Ok((0..u64::from(filter_abi::COUNTERS)).collect())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeClock(Mutex<Moment>);
+
+impl FakeClock {
+    /// Both clocks go on.
+    pub(crate) fn advance(&self, seconds: u32) {
+        let mut now = self.0.lock().unwrap();
+        now.wall += SignedDuration::from_secs(i64::from(seconds));
+        now.boot_ns += u64::from(seconds) * NS;
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn set_wall(&self, by_seconds: i64) {
+        self.0.lock().unwrap().wall += SignedDuration::from_secs(by_seconds);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Moment {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// An engine with everything around it; the folder goes when the test ends.
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) maps: Arc<FakeMaps>,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+pub(crate) const CONFIG: &str = r#"
+[filter]
+interfaces = ["eth0"]
+capacity = 3
+[portal]
+user = 901
+endpoints = ["192.0.2.1:8443"]
+[[service]]
+name = "web"
+targets = ["198.51.100.10 tcp/80"]
+groups = ["staff"]
+max = "8h"
+idle = "30m"
+[[service]]
+name = "ssh"
+targets = ["198.51.100.10 tcp/22"]
+groups = ["admins"]
+"#;
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Moment {
+            wall: Timestamp::from_second(1_800_000_000).unwrap(),
+            boot_ns: 5_000 * NS,
+        };
+        let clock = Arc::new(FakeClock(Mutex::new(start)));
+        let maps = Arc::new(FakeMaps::default());
+        let engine = Self::engine(folder.path(), &maps, &clock).await;
+        engine.start().await.unwrap();
+        maps.table().done.clear();
+        Self {
+            engine,
+            maps,
+            clock,
+            folder,
+        }
+    }
+
+    async fn engine(folder: &Path, maps: &Arc<FakeMaps>, clock: &Arc<FakeClock>) -> Arc<Engine> {
+        let path = folder.join("agent.toml");
+        if !path.exists() {
+            std::fs::write(&path, CONFIG).unwrap();
+        }
+        let config = Config::load(&path).unwrap();
+        let ledger = Ledger::open(&folder.join("ledger"), "boot", clock.now())
+            .await
+            .unwrap();
+        let maps: Arc<dyn Maps> = Arc::<FakeMaps>::clone(maps);
+        let clock: Arc<dyn Clock> = Arc::<FakeClock>::clone(clock);
+        Arc::new(
+            Engine::new(maps, ledger, clock, config, path)
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// The agent died; another one starts over the same ledger and map.
+    pub(crate) async fn restart(&mut self) {
+        self.engine.ledger().close().await;
+        self.engine = Self::engine(self.folder.path(), &self.maps, &self.clock).await;
+        self.maps.table().done.clear();
+    }
+
+    pub(crate) fn in_kernel(&self, source: &str, service: &str) -> Option<Grant> {
+        let service = self.engine.state().ids[service];
+        let id = GrantId {
+            source: source.parse().unwrap(),
+            service,
+        };
+        self.maps.table().grants.get(&id).copied()
+    }
+
+    pub(crate) async fn audit(&self) -> Vec<agent_api::AuditRecord> {
+        self.engine
+            .ledger()
+            .audit(&agent_api::AuditQuery::default())
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) fn ask(source: &str, service: &str, user: &str, seconds: u64) -> GrantRequest {
+    GrantRequest {
+        source: source.parse().unwrap(),
+        service: service.into(),
+        user: user.into(),
+        for_seconds: Some(seconds),
+        exact: false,
+        factor: Some("pwd otp".into()),
+        reason: None,
+        request_id: Some("r1".into()),
+    }
+}
