@@ -30,7 +30,8 @@ pub(super) fn start(layout: &Layout, binaries: &Binaries) -> Result<Lab> {
     folders()?;
     install(&binaries.sekisho, "sekisho")?;
     install(&binaries.portal, "sekisho-portal")?;
-    install(&std::env::current_exe()?, "xtask")?;
+    // By this name, since the build just now may have replaced the file we were started from.
+    install(Path::new("/proc/self/exe"), "xtask")?;
     fs::write(home("agent.toml"), config::agent(layout)?)?;
     fs::write(home("portal.toml"), config::portal(layout))?;
     servers(&layout.server)?;
