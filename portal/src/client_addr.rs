@@ -84,11 +84,4 @@ fn possible(ip: IpAddr) -> Result<ClientAddr, AddrRefused> {
 }
 
 #[cfg(test)]
-impl ClientAddr {
-    pub(crate) fn of(text: &str) -> Self {
-        Self(text.parse().unwrap())
-    }
-}
-
-#[cfg(test)]
 mod tests;

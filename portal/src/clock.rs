@@ -1,11 +1,13 @@
 //! The portal's only clock. Everything else takes the time as a parameter, or asks the `Clock` it
 //! was given, so that tests can stand at any moment.
 
+#[cfg(test)]
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 use std::{
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -16,29 +18,41 @@ static BASE: LazyLock<Instant> = LazyLock::new(now_monotonic);
 
 /// Tells the time: the machine's, or one that a test sets.
 #[derive(Clone, Debug)]
-pub struct Clock(Kind);
+pub(crate) struct Clock(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
     System,
+    #[cfg(test)]
     Fixed(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// The machine's clock.
-    pub fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self(Kind::System)
     }
 
+    /// Waits. A fixed clock's time does not pass by waiting, so it does not wait.
+    pub(crate) async fn sleep(&self, length: Duration) {
+        match &self.0 {
+            Kind::System => tokio::time::sleep(length).await,
+            #[cfg(test)]
+            Kind::Fixed(_) => {}
+        }
+    }
+
     /// A clock that stands still at `at` until [`Clock::advance`] moves it.
-    pub fn fixed(at: Timestamp) -> Self {
+    #[cfg(test)]
+    pub(crate) fn fixed(at: Timestamp) -> Self {
         Self(Kind::Fixed(Arc::new(AtomicI64::new(at.as_second()))))
     }
 
     /// Wall-clock time.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => wall(),
+            #[cfg(test)]
             Kind::Fixed(seconds) => {
                 Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
             }
@@ -46,7 +60,8 @@ impl Clock {
     }
 
     /// Moves a fixed clock; the machine's stays as it is.
-    pub fn advance(&self, seconds: i64) {
+    #[cfg(test)]
+    pub(crate) fn advance(&self, seconds: i64) {
         if let Kind::Fixed(at) = &self.0 {
             at.fetch_add(seconds, Ordering::SeqCst);
         }
@@ -60,6 +75,7 @@ impl governor::clock::Clock for Clock {
     fn now(&self) -> Nanos {
         match &self.0 {
             Kind::System => Nanos::from(now_monotonic().saturating_duration_since(*BASE)),
+            #[cfg(test)]
             Kind::Fixed(at) => {
                 let seconds = u64::try_from(at.load(Ordering::SeqCst)).unwrap_or(0);
                 Nanos::from(Duration::from_secs(seconds))
@@ -70,14 +86,14 @@ impl governor::clock::Clock for Clock {
 
 /// Measures how long something took.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    pub fn started() -> Self {
+    pub(crate) fn started() -> Self {
         Self(now_monotonic())
     }
 
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -7,11 +7,11 @@ mod limits;
 mod network;
 mod units;
 
-pub use access::{Access, FactorKind};
-pub use directory::{Directory, LdapSettings};
-pub use limits::Limits;
-pub use network::{CertificateSource, Proxies, Tls};
-pub use units::Length;
+pub(crate) use access::{Access, FactorKind};
+pub(crate) use directory::{Directory, LdapSettings};
+pub(crate) use limits::Limits;
+pub(crate) use network::{CertificateSource, Proxies, Tls};
+pub(crate) use units::Length;
 
 use std::{
     net::SocketAddr,
@@ -22,12 +22,12 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 /// Exit code for a configuration that cannot be used.
-pub const EXIT_CONFIG: u8 = 64;
+pub(crate) const EXIT_CONFIG: u8 = 64;
 
 /// Why the configuration cannot be used; says file, line and column where they are known.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}: {message}", path.display(), place(*at))]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     path: PathBuf,
     at: Option<(usize, usize)>,
     message: String,
@@ -41,56 +41,56 @@ fn place(at: Option<(usize, usize)>) -> String {
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
-    pub portal: Portal,
-    pub tls: Tls,
+pub(crate) struct Config {
+    pub(crate) portal: Portal,
+    pub(crate) tls: Tls,
     #[serde(default)]
-    pub proxies: Proxies,
-    pub directory: Directory,
+    pub(crate) proxies: Proxies,
+    pub(crate) directory: Directory,
     #[serde(default)]
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     #[serde(default)]
-    pub access: Vec<Access>,
+    pub(crate) access: Vec<Access>,
 }
 
 /// `[portal]`: names, addresses and files.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Portal {
+pub(crate) struct Portal {
     /// Page title and heading.
-    pub name: String,
+    pub(crate) name: String,
     /// Issuer in the authenticator app, also shown on the log-in page.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Account in the authenticator app; `{user}` stands for the user name.
     #[serde(default = "account")]
-    pub account: String,
+    pub(crate) account: String,
     /// The footer's line: whom to ask.
-    pub contact: String,
-    pub listen: Vec<SocketAddr>,
+    pub(crate) contact: String,
+    pub(crate) listen: Vec<SocketAddr>,
     /// What people type; the first listen address if absent.
     #[serde(default)]
-    pub public_url: Option<String>,
+    pub(crate) public_url: Option<String>,
     /// Directory of `portal.sqlite`.
     #[serde(default = "data")]
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     #[serde(default = "key_file")]
-    pub key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     #[serde(default = "agent_socket")]
-    pub agent_socket: PathBuf,
+    pub(crate) agent_socket: PathBuf,
     /// A person who never had a token may enrol one with the password alone.
     #[serde(default)]
-    pub enrol_at_first_login: bool,
+    pub(crate) enrol_at_first_login: bool,
     #[serde(default)]
-    pub default_language: crate::text::Language,
+    pub(crate) default_language: crate::text::Language,
     /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.
     #[serde(default)]
-    pub time_zone: Option<Zone>,
+    pub(crate) time_zone: Option<Zone>,
 }
 
 /// A time zone by its IANA name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Zone(pub TimeZone);
+pub(crate) struct Zone(pub TimeZone);
 
 impl TryFrom<String> for Zone {
     type Error = String;
@@ -119,18 +119,18 @@ fn agent_socket() -> PathBuf {
 }
 
 impl Portal {
-    pub fn time_zone(&self) -> TimeZone {
+    pub(crate) fn time_zone(&self) -> TimeZone {
         self.time_zone
             .as_ref()
             .map_or_else(TimeZone::system, |zone| zone.0.clone())
     }
 
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.data.join("portal.sqlite")
     }
 
     /// Where people reach the portal, without a slash at the end.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match (&self.public_url, self.listen.first()) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
             (None, Some(address)) if address.port() == 443 => match address.ip() {
@@ -145,7 +145,7 @@ impl Portal {
 
 impl Config {
     /// Reads and checks a file.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
             path: path.to_owned(),
             at: None,
@@ -155,7 +155,7 @@ impl Config {
     }
 
     /// Checks a configuration's text; `path` is only for the message.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|e| ConfigError {
             path: path.to_owned(),
             at: e.span().map(|span| line_and_column(text, span.start)),

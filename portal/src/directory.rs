@@ -6,6 +6,8 @@ mod ldap;
 mod local;
 pub(crate) mod users_file;
 
+#[cfg(test)]
+pub(crate) use hash::cheap;
 pub(crate) use hash::hash;
 pub(crate) use ldap::LdapDirectory;
 pub(crate) use local::LocalDirectory;
@@ -14,7 +16,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use crate::config;
+use crate::{clock::Clock, config};
 
 /// What a directory answers, sometime.
 pub(crate) type Answer<'a, T> =
@@ -23,7 +25,7 @@ pub(crate) type Answer<'a, T> =
 /// No answer; nobody may get in on it. The text is for the log and the operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the directory is unavailable: {0}")]
-pub struct DirectoryError(pub(crate) String);
+pub(crate) struct DirectoryError(pub(crate) String);
 
 /// A person, as the directory knows them now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,13 +88,18 @@ pub(crate) trait Directory: Send + Sync + fmt::Debug {
 }
 
 /// Opens the directory that the configuration names.
-pub(crate) fn open(config: &config::Config) -> Result<Arc<dyn Directory>, DirectoryError> {
+pub(crate) fn open(
+    config: &config::Config,
+    clock: &Clock,
+) -> Result<Arc<dyn Directory>, DirectoryError> {
     let hashes = config.limits.hashes_at_once.value();
     match &config.directory {
         config::Directory::Local(settings) => {
             Ok(Arc::new(LocalDirectory::open(&settings.file, hashes)?))
         }
-        config::Directory::Ldap(settings) => Ok(Arc::new(LdapDirectory::open(settings)?)),
+        config::Directory::Ldap(settings) => {
+            Ok(Arc::new(LdapDirectory::open(settings, clock.clone())?))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     #[error("cannot read the key file {}: {source}; make one with `sekisho-portal key new --out {}`", path.display(), path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write the key file {}: {source}", path.display())]

@@ -25,9 +25,9 @@ mod proof;
 mod random;
 mod serve;
 mod store;
+#[cfg(test)]
+mod testing;
 mod text;
 mod totp;
 mod vault;
 mod web;
-
-pub use config::EXIT_CONFIG;

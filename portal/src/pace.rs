@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Stopwatch, config::Limits};
+use crate::{
+    clock::{Clock, Stopwatch},
+    config::Limits,
+};
 
 const JITTER_MS: u64 = 85;
 /// A stuck directory must not make every later refusal take a minute.
@@ -17,13 +20,15 @@ const SLOWEST_MS: u64 = 3_000;
 pub(crate) struct Pace {
     floor_ms: u64,
     slow_ms: AtomicU64,
+    clock: Clock,
 }
 
 impl Pace {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, clock: Clock) -> Self {
         Self {
             floor_ms: u64::from(limits.refusal_ms.value()),
             slow_ms: AtomicU64::new(0),
+            clock,
         }
     }
 
@@ -43,7 +48,9 @@ impl Pace {
     pub(crate) async fn hold(&self, since: Stopwatch) {
         let least = self.floor_ms.max(self.slow_ms.load(Ordering::Relaxed));
         let total = Duration::from_millis(least + rand::random_range(0..=JITTER_MS));
-        tokio::time::sleep(total.saturating_sub(since.elapsed())).await;
+        self.clock
+            .sleep(total.saturating_sub(since.elapsed()))
+            .await;
     }
 }
 
@@ -53,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_slowest_full_check_is_remembered_and_forgotten_slowly() {
-        let pace = Pace::new(&Limits::default());
+        let pace = Pace::new(&Limits::default(), Clock::system());
         pace.note(Duration::from_millis(800));
         pace.note(Duration::from_millis(100));
         let slow = pace.slow_ms.load(Ordering::Relaxed);
@@ -64,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_refusal_is_faster_than_a_quarter_of_a_second() {
-        let pace = Pace::new(&Limits::default());
+        let pace = Pace::new(&Limits::default(), Clock::system());
         let watch = Stopwatch::started();
         pace.hold(watch).await;
         assert!(

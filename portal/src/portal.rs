@@ -22,7 +22,7 @@ use crate::{
 
 /// Why the portal cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub(crate) enum Failure {
 
 /// The portal's state, shared by all requests.
 #[derive(Debug)]
-pub struct Portal {
+pub(crate) struct Portal {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) codes: Codes,
@@ -79,7 +79,7 @@ pub struct Portal {
 
 impl Portal {
     /// Opens everything that `config` names, with the agent behind its socket.
-    pub async fn open(config: Config) -> Result<Self, StartError> {
+    pub(crate) async fn open(config: Config) -> Result<Self, StartError> {
         let agent = Arc::new(agent_api::Client::new(&config.portal.agent_socket));
         Self::open_with(config, agent, Clock::system()).await
     }
@@ -92,7 +92,7 @@ impl Portal {
         let texts = Texts::load().map_err(StartError::Texts)?;
         let store = Store::open(&config.portal.database()).await?;
         let codes = open_codes(&config, &store).await?;
-        let directory = directory::open(&config)?;
+        let directory = directory::open(&config, &clock)?;
         let audit = Audit::new(
             grants.clone(),
             store.clone(),
@@ -102,7 +102,7 @@ impl Portal {
         Ok(Self {
             rates: Rates::new(&config.limits, clock.clone()),
             spray: Spray::new(&config.limits),
-            pace: Pace::new(&config.limits),
+            pace: Pace::new(&config.limits, clock.clone()),
             zone: config.portal.time_zone(),
             config,
             store,

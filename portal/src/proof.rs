@@ -103,44 +103,28 @@ pub(crate) enum Evidence {
 pub(crate) struct FactorsPassed {
     account: Account,
     factors: Factors,
-    token: Option<String>,
 }
 
 impl FactorsPassed {
     /// None: the pieces do not belong to one person, or the account may not log in.
     pub(crate) fn new(evidence: Evidence) -> Option<Self> {
-        let (account, factors, token, of) = match evidence {
+        let (account, factors, of) = match evidence {
             Evidence::PasswordAndCode(password, code) => {
                 let both = Factors::of(&[FactorKind::Pwd, FactorKind::Otp]);
-                (
-                    password.account,
-                    both,
-                    Some(code.token().to_owned()),
-                    code.user_id().to_owned(),
-                )
+                (password.account, both, code.user_id().to_owned())
             }
             Evidence::CodeAlone(account, code) => {
                 let one = Factors::of(&[FactorKind::Otp]);
-                (
-                    account,
-                    one,
-                    Some(code.token().to_owned()),
-                    code.user_id().to_owned(),
-                )
+                (account, one, code.user_id().to_owned())
             }
             Evidence::Cookie(cookie, account) => (
                 account,
                 cookie.factors().clone(),
-                None,
                 cookie.user_id().to_owned(),
             ),
         };
         let fits = of == account.id && account.state == AccountState::Active;
-        fits.then_some(Self {
-            account,
-            factors,
-            token,
-        })
+        fits.then_some(Self { account, factors })
     }
 
     pub(crate) fn user(&self) -> &str {
@@ -153,10 +137,5 @@ impl FactorsPassed {
 
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
-    }
-
-    /// The token whose code was given, by name.
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.token.as_deref()
     }
 }

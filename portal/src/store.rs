@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the database cannot be used now.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     #[error(
         "cannot open the database {path}: {source}; check the directory, its owner and the disk"
     )]
@@ -132,13 +132,4 @@ fn prepare(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e),
     }
-}
-
-#[cfg(test)]
-pub(crate) async fn scratch() -> (tempfile::TempDir, Store) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(&directory.path().join("portal.sqlite"))
-        .await
-        .unwrap();
-    (directory, store)
 }

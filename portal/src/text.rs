@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A language the pages exist in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Language {
+pub(crate) enum Language {
     #[default]
     En,
     Ja,
@@ -119,7 +119,7 @@ macro_rules! words {
 words! {
     common: CommonWords {
         language_name, skip, menu, access, devices, logins, help, log_off, signed_in_as, language,
-        contact, request, back, copy, copied, times_in, none, error, done, note,
+        contact, request, back, copy, copied, times_in, error, done, note,
     }
     login: LoginWords {
         title, lead, from, username, password, code, code_hint, code_optional, remember, submit,
@@ -127,20 +127,20 @@ words! {
         store_down, address, address_changed, again, off, off_partly,
     }
     access: AccessWords {
-        title, lead, empty, service, open, closed, ending, idle, idle_hint, until, left, packets,
-        last_seen, never, elsewhere, extend, extend_all, close, close_all, close_everywhere,
-        open_selected, choose, shared, opened, extended, closed_done, closed_none, failed_full,
-        failed_lockdown, failed_down, failed_refused, soon, unknown, other_address, sign_in_again,
+        title, empty, open, closed, ending, until, left, packets, last_seen, never, elsewhere,
+        extend, extend_all, close, close_all, open_selected, choose, shared, opened, extended,
+        closed_done, closed_none, failed_full, failed_lockdown, failed_down, failed_refused, soon,
+        unknown, other_address, sign_in_again,
     }
     devices: DevicesWords {
-        title, lead, name, state, created, last_used, never, pending, active, suspended,
-        suspended_operator, revoked, weak, suspend, resume, revoke, revoke_sure, revoke_hint, add,
-        add_hint, too_many, test, test_hint, test_submit, test_right, test_used, test_wrong,
-        suspended_done, resumed_done, revoked_done, added_done, not_possible, fresh, only_full,
+        title, lead, created, last_used, never, pending, active, suspended, suspended_operator,
+        revoked, weak, suspend, resume, revoke, revoke_sure, revoke_hint, add, add_hint, too_many,
+        test, test_hint, test_submit, test_right, test_used, test_wrong, suspended_done,
+        resumed_done, revoked_done, added_done, not_possible, fresh, only_full,
     }
     enrol: EnrolWords {
         title, step, scan, scan_hint, picture, r#type, type_hint, confirm, confirm_hint, name,
-        name_default, code, submit, once, wrong, used, clock, expired, done_title, done, go,
+        name_default, code, submit, once, wrong, clock, expired, done_title, done, go,
     }
     ticket: TicketWords {
         title, lead, ticket, submit, refused,

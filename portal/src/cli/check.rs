@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Done;
-use crate::{config::Config, directory, key::Key, serve};
+use crate::{clock::Clock, config::Config, directory, key::Key, serve};
 
 pub(super) async fn check(path: &Path) -> Result<Done> {
     let config = Config::load(path)?;
@@ -26,7 +26,7 @@ pub(super) async fn check(path: &Path) -> Result<Done> {
             .map_err(Into::into),
     );
     let directory = async {
-        directory::open(&config)?.check().await?;
+        directory::open(&config, &Clock::system())?.check().await?;
         Ok(())
     };
     tell("directory", directory.await);

@@ -80,7 +80,7 @@ impl Desk {
 
     pub(super) fn directory(&self) -> Result<Arc<dyn Directory>> {
         crate::serve::install_crypto();
-        Ok(directory::open(&self.config)?)
+        Ok(directory::open(&self.config, &self.clock)?)
     }
 
     /// The person, or an error that says who was not found.

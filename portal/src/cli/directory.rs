@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Done, input, output::Output};
 use crate::{
+    clock::Clock,
     config::Config,
     directory::{self, Password, PasswordAnswer, UserName},
     serve,
@@ -39,7 +40,7 @@ pub(super) async fn carry_out(config: Config, json: bool, verb: Verb) -> Result<
     let Verb::Test { user, no_password } = verb;
     serve::install_crypto();
     let name = UserName::parse(&user).with_context(|| format!("{user:?} is no user name"))?;
-    let directory = directory::open(&config)?;
+    let directory = directory::open(&config, &Clock::system())?;
     let account = directory.find(&name).await?;
     let password = match (&account, no_password) {
         (Some(account), false) => {

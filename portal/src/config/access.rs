@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// A kind of proof, by its RFC 8176 word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FactorKind {
+pub(crate) enum FactorKind {
     /// The directory password: something known.
     Pwd,
     /// A one-time code: something held.
@@ -18,13 +18,13 @@ pub enum FactorKind {
 
 /// What a factor rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
+pub(crate) enum Category {
     Knowledge,
     Possession,
 }
 
 impl FactorKind {
-    pub fn category(self) -> Category {
+    pub(crate) fn category(self) -> Category {
         match self {
             Self::Pwd => Category::Knowledge,
             Self::Otp => Category::Possession,
@@ -44,14 +44,14 @@ impl fmt::Display for FactorKind {
 /// One entry. The first entry of a service whose `sources` hold the client's address counts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Access {
-    pub service: String,
+pub(crate) struct Access {
+    pub(crate) service: String,
     /// `["pwd", "otp"]` (three items with the user name) or `["otp"]` (two items).
     #[serde(default = "both")]
-    pub factors: Vec<FactorKind>,
+    pub(crate) factors: Vec<FactorKind>,
     /// Only from these prefixes. Empty: from anywhere.
     #[serde(default)]
-    pub sources: Vec<IpNet>,
+    pub(crate) sources: Vec<IpNet>,
 }
 
 fn both() -> Vec<FactorKind> {
@@ -83,7 +83,7 @@ impl Access {
     }
 
     /// True: this entry speaks of requests from `source`.
-    pub fn covers(&self, source: std::net::IpAddr) -> bool {
+    pub(crate) fn covers(&self, source: std::net::IpAddr) -> bool {
         self.sources.is_empty() || self.sources.iter().any(|prefix| prefix.contains(&source))
     }
 }

@@ -10,43 +10,43 @@ use super::units::{Length, Whole};
 /// One of the two kinds, each with the settings it needs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Raw")]
-pub enum Directory {
+pub(crate) enum Directory {
     Local(LocalSettings),
     Ldap(Box<LdapSettings>),
 }
 
 /// The local users file.
 #[derive(Clone, Debug)]
-pub struct LocalSettings {
-    pub file: PathBuf,
+pub(crate) struct LocalSettings {
+    pub(crate) file: PathBuf,
 }
 
 /// One or more LDAP servers that hold the same entries.
 #[derive(Clone, Debug)]
-pub struct LdapSettings {
+pub(crate) struct LdapSettings {
     /// `ldaps://host[:port]`, or `ldap://` with StartTLS. Tried in order.
-    pub urls: Vec<String>,
-    pub starttls: bool,
+    pub(crate) urls: Vec<String>,
+    pub(crate) starttls: bool,
     /// PEM file with certificates to trust besides the machine's own.
-    pub ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
     /// Who searches; anonymous if absent.
-    pub bind_dn: Option<String>,
-    pub bind_password_file: Option<PathBuf>,
-    pub base: String,
+    pub(crate) bind_dn: Option<String>,
+    pub(crate) bind_password_file: Option<PathBuf>,
+    pub(crate) base: String,
     /// `{user}` stands for the escaped user name.
-    pub user_filter: String,
-    pub name_attribute: String,
+    pub(crate) user_filter: String,
+    pub(crate) name_attribute: String,
     /// Stable id: `entryUUID`, `objectGUID`, …
-    pub id_attribute: String,
+    pub(crate) id_attribute: String,
     /// Groups listed on the person's entry; None: not asked for.
-    pub member_of: Option<String>,
+    pub(crate) member_of: Option<String>,
     /// Groups found by a search; None: no search.
-    pub group_base: Option<String>,
+    pub(crate) group_base: Option<String>,
     /// `{dn}` and `{user}` stand for the escaped DN and name.
-    pub group_filter: String,
-    pub group_attribute: String,
-    pub timeout: Length<1, 60>,
-    pub connections: Whole<1, 64>,
+    pub(crate) group_filter: String,
+    pub(crate) group_attribute: String,
+    pub(crate) timeout: Length<1, 60>,
+    pub(crate) connections: Whole<1, 64>,
 }
 
 #[derive(Deserialize)]

@@ -11,40 +11,40 @@ const DAY: u32 = 24 * HOUR;
 /// The numbers, each with its default.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Attempts from one source (an IPv4 address or an IPv6 /64) per minute and per hour.
-    pub source_per_minute: Whole<1, 10_000>,
-    pub source_per_hour: Whole<1, 100_000>,
+    pub(crate) source_per_minute: Whole<1, 10_000>,
+    pub(crate) source_per_hour: Whole<1, 100_000>,
     /// Attempts of everybody together per minute.
-    pub global_per_minute: Whole<10, 1_000_000>,
+    pub(crate) global_per_minute: Whole<10, 1_000_000>,
     /// How many sources are remembered; the longest unseen is forgotten first.
-    pub sources_remembered: Whole<1_000, 4_000_000>,
+    pub(crate) sources_remembered: Whole<1_000, 4_000_000>,
     /// Failures in a row that cost nothing, the first wait after them, the longest wait.
-    pub free_failures: Whole<1, 10>,
-    pub first_wait: Length<1, { 5 * MINUTE }>,
-    pub longest_wait: Length<MINUTE, { 2 * HOUR }>,
+    pub(crate) free_failures: Whole<1, 10>,
+    pub(crate) first_wait: Length<1, { 5 * MINUTE }>,
+    pub(crate) longest_wait: Length<MINUTE, { 2 * HOUR }>,
     /// After this many failures in a row an operator must look (`user unlock`).
-    pub failures_in_a_row: Whole<10, 100>,
+    pub(crate) failures_in_a_row: Whole<10, 100>,
     /// Steps before and after the present one whose codes are taken.
-    pub code_steps: Whole<0, 1>,
-    pub tokens_per_user: Whole<1, 10>,
+    pub(crate) code_steps: Whole<0, 1>,
+    pub(crate) tokens_per_user: Whole<1, 10>,
     /// How long a token may wait for its first code.
-    pub pending: Length<MINUTE, HOUR>,
+    pub(crate) pending: Length<MINUTE, HOUR>,
     /// Life of a ticket when the verb names none; never more than 24 h.
-    pub ticket: Length<MINUTE, DAY>,
+    pub(crate) ticket: Length<MINUTE, DAY>,
     /// A cookie unused for this long, or this old, is void.
-    pub cookie_idle: Length<MINUTE, { 8 * HOUR }>,
-    pub cookie_max: Length<{ 5 * MINUTE }, DAY>,
+    pub(crate) cookie_idle: Length<MINUTE, { 8 * HOUR }>,
+    pub(crate) cookie_max: Length<{ 5 * MINUTE }, DAY>,
     /// Changes to tokens need a log-in not older than this.
-    pub fresh: Length<MINUTE, HOUR>,
+    pub(crate) fresh: Length<MINUTE, HOUR>,
     /// No refusal is answered before this many milliseconds.
-    pub refusal_ms: Whole<250, 5_000>,
+    pub(crate) refusal_ms: Whole<250, 5_000>,
     /// Passwords hashed at the same time (64 MiB each).
-    pub hashes_at_once: Whole<1, 64>,
+    pub(crate) hashes_at_once: Whole<1, 64>,
     /// Within ten minutes: users tried from one source, sources tried for one user, before the
     /// audit calls it spraying.
-    pub spray_users: Whole<3, 30>,
-    pub spray_sources: Whole<3, 30>,
+    pub(crate) spray_users: Whole<3, 30>,
+    pub(crate) spray_sources: Whole<3, 30>,
 }
 
 impl Default for Limits {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// Certificate and key, or a directory for self-signed ones (labs).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tls {
+pub(crate) struct Tls {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     self_signed: Option<PathBuf>,
@@ -16,13 +16,13 @@ pub struct Tls {
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateSource {
+pub(crate) enum CertificateSource {
     Files { certificate: PathBuf, key: PathBuf },
     SelfSigned { directory: PathBuf },
 }
 
 impl Tls {
-    pub fn source(&self) -> Option<CertificateSource> {
+    pub(crate) fn source(&self) -> Option<CertificateSource> {
         match (&self.certificate, &self.key, &self.self_signed) {
             (Some(certificate), Some(key), None) => Some(CertificateSource::Files {
                 certificate: certificate.clone(),
@@ -49,9 +49,9 @@ impl Tls {
 /// Who may speak for somebody else's address. Empty: nobody.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     /// Peers whose `X-Forwarded-For` or `Forwarded` counts, and then must be there.
-    pub trusted: Vec<IpNet>,
+    pub(crate) trusted: Vec<IpNet>,
     /// Peers whose every connection must start with a PROXY v2 header.
-    pub proxy_protocol: Vec<IpNet>,
+    pub(crate) proxy_protocol: Vec<IpNet>,
 }

@@ -8,16 +8,16 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+pub(crate) struct Whole<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     /// A default, held to the bounds at compile time.
-    pub const fn of<const N: u32>() -> Self {
+    pub(crate) const fn of<const N: u32>() -> Self {
         const { assert!(N >= MIN && N <= MAX) };
         Self(N)
     }
 
-    pub const fn value(self) -> u32 {
+    pub(crate) const fn value(self) -> u32 {
         self.0
     }
 }
@@ -35,25 +35,25 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
 
 /// A length of time such as "30s", "60m" or "8h", from `MIN` to `MAX` seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Length<const MIN: u32, const MAX: u32>(u32);
+pub(crate) struct Length<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Length<MIN, MAX> {
     /// A default in seconds, held to the bounds at compile time.
-    pub const fn of<const SECONDS: u32>() -> Self {
+    pub(crate) const fn of<const SECONDS: u32>() -> Self {
         const { assert!(SECONDS >= MIN && SECONDS <= MAX) };
         Self(SECONDS)
     }
 
-    pub const fn seconds(self) -> i64 {
+    pub(crate) const fn seconds(self) -> i64 {
         self.0 as i64
     }
 
-    pub const fn duration(self) -> Duration {
+    pub(crate) const fn duration(self) -> Duration {
         Duration::from_secs(self.0 as u64)
     }
 
     /// Reads "8h" and the like.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let length: SignedDuration = text.parse().map_err(|_| {
             format!("{text:?} is no length of time; write \"30s\", \"60m\" or \"8h\"")
         })?;

@@ -1,11 +1,20 @@
 //! Password hashes of the local directory: argon2id, 64 MiB, three passes, one lane.
 
+use std::sync::LazyLock;
+
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 
 use super::Password;
+
+/// A hash of nothing anybody types, at the cost of a real one.
+static NOBODY: LazyLock<String> = LazyLock::new(|| {
+    Password::parse(&crate::random::handle())
+        .and_then(|p| hash(&p).ok())
+        .unwrap_or_default()
+});
 
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
@@ -18,6 +27,11 @@ pub(crate) fn hash(password: &Password) -> Result<String, String> {
         .hash_password(password.expose().as_bytes())
         .map_err(|e| e.to_string())?;
     Ok(hash.to_string())
+}
+
+/// What a password is compared with when the person does not exist.
+pub(super) fn nobody() -> String {
+    NOBODY.clone()
 }
 
 /// True: the password is the one hashed. Takes the cost from the hash itself.
@@ -40,4 +54,14 @@ pub(super) fn check(hash: &str) -> Result<(), String> {
         return Err("asks for more memory or time than 1 GiB, 20 passes, 8 lanes".into());
     }
     Ok(())
+}
+
+/// A hash that costs next to nothing, for tests of something else.
+#[cfg(test)]
+pub(crate) fn cheap(password: &str) -> String {
+    let params = Params::new(64, 1, 1, None).unwrap();
+    let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password(password.as_bytes())
+        .unwrap();
+    hash.to_string()
 }

@@ -25,8 +25,6 @@ pub(crate) struct LocalDirectory {
     path: PathBuf,
     read: Mutex<Option<(Stamp, Arc<UsersFile>)>>,
     turns: Arc<Semaphore>,
-    /// Hash of nothing anybody types, for people who do not exist.
-    nobody: String,
 }
 
 /// Tells one version of the file from another.
@@ -54,13 +52,10 @@ impl Stamp {
 impl LocalDirectory {
     /// Reads the file once, so that a broken one is told at start.
     pub(crate) fn open(path: &Path, at_once: u32) -> Result<Self, DirectoryError> {
-        let nobody = Password::parse(&crate::random::handle())
-            .ok_or_else(|| DirectoryError("no random password".into()))?;
         let directory = Self {
             path: path.to_owned(),
             read: Mutex::new(None),
             turns: Arc::new(Semaphore::new(usize::try_from(at_once).unwrap_or(1))),
-            nobody: hash::hash(&nobody).map_err(DirectoryError)?,
         };
         directory.users()?;
         Ok(directory)
@@ -128,7 +123,7 @@ impl Directory for LocalDirectory {
             let stored = user.map(|user| user.password.clone());
             let exists = stored.is_some();
             let right = self
-                .compare(password, stored.unwrap_or_else(|| self.nobody.clone()))
+                .compare(password, stored.unwrap_or_else(hash::nobody))
                 .await?;
             Ok(if right && exists {
                 PasswordAnswer::Right
@@ -139,11 +134,7 @@ impl Directory for LocalDirectory {
     }
 
     fn pretend<'a>(&'a self, password: &'a Password) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.compare(password, self.nobody.clone())
-                .await
-                .map(|_| ())
-        })
+        Box::pin(async move { self.compare(password, hash::nobody()).await.map(|_| ()) })
     }
 
     fn check(&self) -> Answer<'_, ()> {

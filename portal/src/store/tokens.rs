@@ -66,9 +66,7 @@ pub(crate) struct TokenRow {
     pub(crate) weak: bool,
     pub(crate) origin: String,
     pub(crate) handle: Option<Vec<u8>>,
-    pub(crate) replaces: Option<String>,
     pub(crate) created: i64,
-    pub(crate) expires: Option<i64>,
     pub(crate) last_used: Option<i64>,
 }
 
@@ -112,7 +110,7 @@ pub(crate) struct NewToken<'a> {
 }
 
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
-    origin, handle, replaces, created, expires, last_used FROM tokens";
+    origin, handle, created, last_used FROM tokens";
 
 fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     // Constants only: no caller's text reaches the statement.

@@ -36,7 +36,7 @@ const SOON: i64 = 15 * 60;
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match visit.person() {
         Ok(cookie) => cookie,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     match page(&portal, &visit, cookie).await {
         Ok(response) => response,
@@ -226,7 +226,7 @@ pub(super) async fn extend(
 async fn ask(portal: &Portal, visit: &Visit, form: &Form, word: &str) -> Response {
     let (cookie, from) = match (visit.person(), visit.from()) {
         (Ok(cookie), Ok(from)) => (cookie, from),
-        (Err(response), _) | (_, Err(response)) => return response,
+        (Err(away), _) | (_, Err(away)) => return away.into_response(),
     };
     if !cookie.is_from(from) {
         // A cookie that came along to another address opens nothing there.
@@ -290,7 +290,7 @@ pub(super) async fn again(
 pub(super) async fn close(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
     let cookie = match visit.person() {
         Ok(cookie) => cookie,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     let source = match form.text("source") {
         "" => None,

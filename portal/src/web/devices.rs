@@ -17,7 +17,7 @@ use super::{
     page::{DeviceRow, DevicesPage, Notice, render},
     ticket::{confirmed_page, enrol_page},
     times::Moment,
-    visit::Visit,
+    visit::{Away, Visit},
 };
 use crate::{
     audit::draft,
@@ -35,7 +35,7 @@ use crate::{
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match visit.person() {
         Ok(cookie) => cookie,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     let words = &portal.texts.of(visit.language).devices;
     let notice = visit
@@ -130,7 +130,7 @@ async fn changer<'a>(
     visit: &'a Visit,
     asks: Asks,
 ) -> Result<&'a LiveCookie, Response> {
-    let cookie = visit.person()?;
+    let cookie = visit.person().map_err(Away::into_response)?;
     if asks == Asks::RecentBoth {
         if !cookie.factors().are_both() {
             return Err(back(portal, visit, cookie, "only-full").await);
@@ -291,7 +291,7 @@ async fn carry_out(
 pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
     let (cookie, from) = match (visit.person(), visit.from()) {
         (Ok(cookie), Ok(from)) => (cookie, from),
-        (Err(response), _) | (_, Err(response)) => return response,
+        (Err(away), _) | (_, Err(away)) => return away.into_response(),
     };
     let words = portal.texts.of(visit.language);
     if let Err(wait) = portal.rates.count(SourceKey::of(from.ip())) {

@@ -89,7 +89,7 @@ pub(super) async fn log_in(
 ) -> Response {
     let from = match visit.from() {
         Ok(from) => from,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     let typed = Typed {
         username: form.text("username"),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use http::StatusCode;
 
 use super::{
@@ -22,7 +25,7 @@ const SHOWN: i64 = 20;
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match visit.person() {
         Ok(cookie) => cookie,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     match page(&portal, &visit, cookie).await {
         Ok(response) => response,

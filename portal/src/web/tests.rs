@@ -1,1 +1,6 @@
-//! Tests follow in the next commits.
+//! The router as a browser or a script meets it, with a fake agent behind it.
+
+mod access;
+mod enrolment;
+mod login;
+mod robust;

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use http::StatusCode;
 use qrcode::{EcLevel, QrCode, render::svg};
 use zeroize::Zeroizing;
@@ -79,7 +82,7 @@ pub(super) async fn redeem(
 ) -> Response {
     let from = match visit.from() {
         Ok(from) => from,
-        Err(response) => return response,
+        Err(away) => return away.into_response(),
     };
     let typed = Typed {
         username: form.text("username"),

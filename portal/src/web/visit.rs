@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use http::{header, request::Parts};
 
@@ -67,19 +67,35 @@ impl Visit {
         Page::new(portal, self, here)
     }
 
-    /// The cookie of somebody logged in, or the way to the log-in page.
-    pub(super) fn person(&self) -> Result<&LiveCookie, Response> {
-        self.cookie
-            .as_ref()
-            .ok_or_else(|| Redirect::to("/?say=again").into_response())
+    /// The cookie of somebody logged in.
+    pub(super) fn person(&self) -> Result<&LiveCookie, Away> {
+        self.cookie.as_ref().ok_or(Away::LogIn)
     }
 
-    /// The client's address, or the page that says there is none.
-    pub(super) fn from(&self) -> Result<ClientAddr, Response> {
+    /// The client's address.
+    pub(super) fn from(&self) -> Result<ClientAddr, Away> {
         self.client.map_err(|refused| {
             tracing::warn!(request = %self.id, %refused, "no client address");
-            Kind::NoAddress.into_response()
+            Away::NoAddress
         })
+    }
+}
+
+/// Why a visitor is sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Away {
+    /// Nobody is logged in: to the log-in page.
+    LogIn,
+    /// To the page that says there is no client address.
+    NoAddress,
+}
+
+impl IntoResponse for Away {
+    fn into_response(self) -> Response {
+        match self {
+            Self::LogIn => Redirect::to("/?say=again").into_response(),
+            Self::NoAddress => Kind::NoAddress.into_response(),
+        }
     }
 }
 

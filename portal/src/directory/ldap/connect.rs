@@ -1,0 +1,180 @@
+//! Connections for the pools: TLS always, verified against the machine's certificates and the one
+//! CA that may be added, the next server when one does not answer.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{
+    clock::Stopwatch,
+    config::LdapSettings,
+    directory::{DirectoryError, Password},
+};
+
+/// A connection unused for longer is asked for a sign of life first. AD closes idle ones.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// As whom a connection is bound when it enters the pool.
+pub(super) enum Identity {
+    Anonymous,
+    Searcher { dn: String, password: Password },
+}
+
+/// Makes and checks connections.
+pub(super) struct Connector {
+    urls: Vec<String>,
+    starttls: bool,
+    timeout: Duration,
+    tls: Arc<ClientConfig>,
+    identity: Identity,
+    /// The server that answered last; tried first.
+    good: AtomicUsize,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector({})", self.urls.join(" "))
+    }
+}
+
+/// A connection and when it was last used.
+pub(super) struct Pooled {
+    pub(super) ldap: Ldap,
+    used: Stopwatch,
+}
+
+impl fmt::Debug for Pooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pooled")
+    }
+}
+
+impl Connector {
+    pub(super) fn new(settings: &LdapSettings, identity: Identity) -> Result<Self, DirectoryError> {
+        Ok(Self {
+            urls: settings.urls.clone(),
+            starttls: settings.starttls,
+            timeout: settings.timeout.duration(),
+            tls: tls(settings)?,
+            identity,
+            good: AtomicUsize::new(0),
+        })
+    }
+
+    async fn connect(&self, url: &str) -> Result<Ldap, LdapError> {
+        let settings = LdapConnSettings::new()
+            .set_conn_timeout(self.timeout)
+            .set_config(self.tls.clone())
+            // With StartTLS nothing is sent before TLS stands; without it the address is ldaps.
+            .set_starttls(self.starttls);
+        // The library's own limit leaves out some of the steps.
+        let connected = tokio::time::timeout(
+            self.timeout * 2,
+            LdapConnAsync::with_settings(settings, url),
+        );
+        let (connection, mut ldap) = connected.await.map_err(LdapError::from)??;
+        // Ends with the connection; what breaks it is told to whoever waits for an answer.
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!(%error, "an LDAP connection ended");
+            }
+        });
+        if let Identity::Searcher { dn, password } = &self.identity {
+            ldap.with_timeout(self.timeout)
+                .simple_bind(dn, password.expose())
+                .await?
+                .success()?;
+        }
+        Ok(ldap)
+    }
+}
+
+impl managed::Manager for Connector {
+    type Type = Pooled;
+    type Error = DirectoryError;
+
+    async fn create(&self) -> Result<Pooled, DirectoryError> {
+        let first = self.good.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for offset in 0..self.urls.len() {
+            let index = (first + offset) % self.urls.len();
+            let Some(url) = self.urls.get(index) else {
+                continue;
+            };
+            match self.connect(url).await {
+                Ok(ldap) => {
+                    if index != first {
+                        tracing::warn!(%url, "the directory is reached at another server");
+                        self.good.store(index, Ordering::Relaxed);
+                    }
+                    return Ok(Pooled {
+                        ldap,
+                        used: Stopwatch::started(),
+                    });
+                }
+                Err(error) => failures.push(format!("{url}: {error}")),
+            }
+        }
+        Err(DirectoryError(failures.join("; ")))
+    }
+
+    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<DirectoryError> {
+        if pooled.ldap.is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        if pooled.used.elapsed() > IDLE {
+            probe(&mut pooled.ldap, self.timeout)
+                .await
+                .map_err(|e| RecycleError::message(e.to_string()))?;
+        }
+        pooled.used = Stopwatch::started();
+        Ok(())
+    }
+}
+
+/// Reads the root entry, which every server shows.
+pub(super) async fn probe(ldap: &mut Ldap, limit: Duration) -> Result<(), LdapError> {
+    ldap.with_timeout(limit)
+        .search("", Scope::Base, "(objectClass=*)", ["1.1"])
+        .await?
+        .success()
+        .map(|_| ())
+}
+
+fn tls(settings: &LdapSettings) -> Result<Arc<ClientConfig>, DirectoryError> {
+    let mut roots = RootCertStore::empty();
+    let machine = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(machine.certs);
+    if let Some(path) = &settings.ca {
+        let say = |what: String| DirectoryError(format!("ca {}: {what}", path.display()));
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|e| say(e.to_string()))?;
+        if certificates.is_empty() {
+            return Err(say("holds no PEM certificate".into()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|e| say(e.to_string()))?;
+        }
+    }
+    if roots.is_empty() {
+        return Err(DirectoryError(
+            "no certificate to trust; install ca-certificates or name `ca` under [directory]"
+                .into(),
+        ));
+    }
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

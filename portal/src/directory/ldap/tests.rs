@@ -1,0 +1,222 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::{config, directory::AccountState};
+
+fn settings(more: &str) -> Result<LdapSettings, String> {
+    let text =
+        format!("kind = \"ldap\"\nurls = [\"ldaps://127.0.0.1:1\"]\nbase = \"dc=x\"\n{more}");
+    match toml::from_str::<config::Directory>(&text) {
+        Ok(config::Directory::Ldap(settings)) => Ok(*settings),
+        Ok(other) => Err(format!("{other:?}")),
+        Err(error) => Err(error.message().to_owned()),
+    }
+}
+
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> SearchEntry {
+    let values = |values: &[&str]| values.iter().map(ToString::to_string).collect();
+    SearchEntry {
+        dn: dn.into(),
+        attrs: attributes
+            .iter()
+            .map(|(name, list)| ((*name).into(), values(list)))
+            .collect(),
+        bin_attrs: HashMap::new(),
+    }
+}
+
+#[test]
+fn a_person_is_read_with_id_groups_and_state() {
+    let settings = settings("").unwrap();
+    let groups: &[&str] = &[
+        "cn=staff,ou=groups,dc=x",
+        "CN=a\\, b,dc=x",
+        "cn=caf\\c3\\a9+ou=z,dc=x",
+        "nonsense",
+        "",
+    ];
+    let full = entry(
+        "uid=alice,dc=x",
+        &[
+            ("UID", &["alice"]),
+            ("entryuuid", &["1-2-3"]),
+            ("memberOf", groups),
+        ],
+    );
+    let account = entry::account(&settings, &full, now()).unwrap();
+    assert_eq!(
+        (account.id.as_str(), account.name.as_str()),
+        ("ldap:1-2-3", "alice")
+    );
+    assert_eq!(account.groups, ["staff", "a, b", "café"]);
+    assert_eq!(account.state, AccountState::Active);
+    for (value, state) in [
+        ("514", AccountState::Disabled),
+        ("512", AccountState::Active),
+    ] {
+        let with = entry(
+            "uid=alice,dc=x",
+            &[
+                ("uid", &["alice"]),
+                ("entryUUID", &["1"]),
+                ("userAccountControl", &[value]),
+            ],
+        );
+        assert_eq!(
+            entry::account(&settings, &with, now()).unwrap().state,
+            state
+        );
+    }
+}
+
+#[test]
+fn an_expired_account_is_noticed() {
+    let settings = settings("").unwrap();
+    for (expires, state) in [
+        ("0", AccountState::Active),
+        ("9223372036854775807", AccountState::Active),
+        ("134444736010000000", AccountState::Active),
+        ("134444736000000000", AccountState::Expired),
+        ("never", AccountState::Active),
+    ] {
+        let attributes: &[(&str, &[&str])] = &[
+            ("uid", &["a"]),
+            ("entryUUID", &["1"]),
+            ("accountExpires", &[expires]),
+        ];
+        let found = entry("cn=a,dc=x", attributes);
+        let account = entry::account(&settings, &found, now()).unwrap();
+        // 134444736010000000 ticks are one second after the moment of these tests.
+        assert_eq!(account.state, state, "{expires}");
+    }
+}
+
+#[test]
+fn an_entry_that_lacks_what_identifies_a_person_is_refused() {
+    let settings = settings("").unwrap();
+    for lacking in [
+        entry("uid=a,dc=x", &[("uid", &["a"])]),
+        entry("uid=a,dc=x", &[("entryUUID", &["1"])]),
+        entry("uid=a,dc=x", &[("uid", &[""]), ("entryUUID", &["1"])]),
+        entry("uid=a,dc=x", &[("uid", &["a"]), ("entryUUID", &[""])]),
+        entry("", &[("uid", &["a"]), ("entryUUID", &["1"])]),
+    ] {
+        assert!(
+            entry::account(&settings, &lacking, now()).is_err(),
+            "{lacking:?}"
+        );
+    }
+}
+
+#[test]
+fn a_binary_id_is_the_same_whether_or_not_it_looks_like_text() {
+    let settings = settings("id_attribute = \"objectGUID\"").unwrap();
+    let mut binary = entry("cn=a,dc=x", &[("uid", &["a"])]);
+    binary
+        .bin_attrs
+        .insert("objectGUID".into(), vec![b"0123456789abcdef".to_vec()]);
+    let text = entry(
+        "cn=a,dc=x",
+        &[("uid", &["a"]), ("objectGUID", &["0123456789abcdef"])],
+    );
+    let id = entry::account(&settings, &binary, now()).unwrap().id;
+    assert_eq!(id, entry::account(&settings, &text, now()).unwrap().id);
+    assert_eq!(id, "ldap:30313233343536373839616263646566");
+}
+
+#[test]
+fn bind_results_are_told_apart() {
+    use PasswordAnswer::{MustChange, Right, Wrong};
+    let ad = |code: &str| {
+        format!(
+            "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {code}, v2580"
+        )
+    };
+    let table = [
+        (0, String::new(), Ok(Right)),
+        (49, String::new(), Ok(Wrong("wrong-password"))),
+        (49, ad("52e"), Ok(Wrong("ad-52e-wrong-password"))),
+        (49, ad("52E"), Ok(Wrong("ad-52e-wrong-password"))),
+        (49, ad("773"), Ok(MustChange)),
+        (49, ad("532"), Ok(MustChange)),
+        (49, ad("533"), Ok(Wrong("ad-533-disabled"))),
+        (49, ad("701"), Ok(Wrong("ad-701-account-expired"))),
+        (49, ad("775"), Ok(Wrong("ad-775-locked-out"))),
+        (49, ad("999"), Ok(Wrong("wrong-password"))),
+        (49, "data ".into(), Ok(Wrong("wrong-password"))),
+        (49, "data é".into(), Ok(Wrong("wrong-password"))),
+        (53, String::new(), Ok(Wrong("server-unwilling"))),
+    ];
+    for (code, text, expected) in table {
+        assert_eq!(verdict::of(code, &text), expected, "{code} {text}");
+    }
+    for code in [1, 2, 8, 10, 13, 51, 52, 80, 12345] {
+        assert!(verdict::of(code, "").is_err(), "{code} is no answer");
+    }
+}
+
+#[test]
+fn user_names_cannot_change_a_filter() {
+    assert_eq!(escaped("*)(uid=*"), "\\2a\\29\\28uid=\\2a");
+    assert_eq!(escaped("a\\b\0c"), "a\\5cb\\00c");
+    let filter = "(uid={user})".replace("{user}", &escaped("*)(|(objectClass=*)"));
+    assert!(ldap3::parse_filter(&filter).is_ok());
+    assert!(!filter.contains("*"));
+}
+
+#[test]
+fn plain_connections_and_half_settings_cannot_be_configured() {
+    for (more, word) in [
+        ("starttls = true", "ldap:// with starttls"),
+        ("bind_dn = \"cn=x\"", "go together"),
+        ("user_filter = \"(uid=x)\"", "{user}"),
+        ("user_filter = \"(uid={user}\"", "no LDAP filter"),
+        ("group_filter = \"(a=b)\"", "{dn}"),
+        ("file = \"users.toml\"", "does not take `file`"),
+        ("tls_verify = false", "unknown field"),
+        ("timeout = \"2h\"", "not within"),
+    ] {
+        let error = settings(more).unwrap_err();
+        assert!(error.contains(word), "{more}: {error}");
+    }
+    let plain = "kind = \"ldap\"\nurls = [\"ldap://dc1\"]\nbase = \"dc=x\"";
+    let error = toml::from_str::<config::Directory>(plain)
+        .unwrap_err()
+        .message()
+        .to_owned();
+    assert!(error.contains("passwords travel only under TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn no_server_means_unavailable_and_not_unknown() {
+    crate::serve::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, ca.cert.pem()).unwrap();
+    let settings = settings(&format!("ca = {path:?}\ntimeout = \"1s\"")).unwrap();
+    let directory = LdapDirectory::open(&settings, Clock::system()).unwrap();
+    let name = UserName::parse("alice").unwrap();
+    let error = directory.find(&name).await.unwrap_err().to_string();
+    assert!(error.contains("ldaps://127.0.0.1:1"), "{error}");
+    assert!(directory.check().await.is_err());
+}
+
+#[test]
+fn first_value_of_a_dn_respects_escapes() {
+    for (dn, expected) in [
+        ("cn=staff,dc=x", Some("staff")),
+        ("cn=a\\,b,dc=x", Some("a,b")),
+        ("cn=a\\2cb", Some("a,b")),
+        ("cn=a\\\\,dc=x", Some("a\\")),
+        ("cn=,dc=x", None),
+        ("staff", None),
+        ("", None),
+    ] {
+        assert_eq!(entry::first_value(dn).as_deref(), expected, "{dn}");
+    }
+}
