@@ -43,9 +43,9 @@ fn shown(name: &str, command: &mut Command) -> Result<()> {
 fn clippy() -> Result<()> {
     let mut cargo = command::cargo();
     cargo
-        .arg("clippy")
-        .args(build::WORKSPACE)
-        .args(["--all-targets", "--", "-D", "warnings"]);
+        .args(["clippy", "--keep-going"])
+        .args(build::WORKSPACE);
+    cargo.args(["--all-targets", "--", "-D", "warnings"]);
     shown("clippy", &mut cargo)
 }
 

@@ -53,26 +53,31 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// `outside`: the clients' side of the gate; the others are behind it.
-    const fn outside(last: u16) -> Self {
-        let low = last.to_be_bytes();
+    /// On the clients' side of the gate. `last` is the end of both addresses as it is written.
+    const fn outside(last: u8) -> Self {
         Self {
-            v4: Ipv4Addr::new(192, 0, 2, low[1]),
-            v6: Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, last),
+            v4: Ipv4Addr::new(192, 0, 2, last),
+            v6: Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, same_digits(last)),
         }
     }
 
-    const fn behind(last: u16) -> Self {
-        let low = last.to_be_bytes();
+    /// Behind the gate.
+    const fn behind(last: u8) -> Self {
         Self {
-            v4: Ipv4Addr::new(198, 51, 100, low[1]),
-            v6: Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, last),
+            v4: Ipv4Addr::new(198, 51, 100, last),
+            v6: Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, same_digits(last)),
         }
     }
 
     pub fn both(self) -> [IpAddr; 2] {
         [self.v4.into(), self.v6.into()]
     }
+}
+
+/// The number that looks in hexadecimal as `number` does in decimal: 10 is written `::10`, too.
+const fn same_digits(number: u8) -> u16 {
+    let number = number as u16;
+    (number / 100) * 0x100 + (number / 10 % 10) * 0x10 + number % 10
 }
 
 /// Who stands where: namespaces and addresses of one laboratory, or of one test.

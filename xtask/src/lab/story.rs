@@ -15,7 +15,7 @@ use super::{config, person::Person, picture, record::Lab};
 use crate::{clock, curl::Page, net::Namespace};
 
 /// How long a connection attempt waits before the door counts as shut.
-const SHUT: Duration = Duration::from_millis(1000);
+const SHUT: Duration = Duration::from_secs(1);
 /// An open door answers at once; this much is allowed to a busy machine.
 const OPEN: Duration = Duration::from_millis(900);
 
@@ -127,8 +127,7 @@ fn shut(stage: &mut Stage<'_>) -> Result<String> {
         "nothing was dropped for want of a grant, so what shut the door?"
     );
     Ok(format!(
-        "IPv4 and IPv6: no answer within {}; {dropped} packets dropped in XDP",
-        milliseconds(SHUT)
+        "IPv4 and IPv6: no answer within {SHUT:?}; {dropped} packets dropped in XDP"
     ))
 }
 

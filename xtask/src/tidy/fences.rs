@@ -14,10 +14,6 @@ const UNSAFE: &[(&str, &str)] = &[
         "values of maps are plain memory, and batches are a raw system call",
     ),
     (
-        "agent/src/peer.rs",
-        "asks the kernel who is at the other end of a socket",
-    ),
-    (
         "tests/src/wire.rs",
         "raw packet sockets have an address type without a safe constructor",
     ),

@@ -32,9 +32,12 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Files that hold nothing but tests.
+/// Files that hold nothing but tests, or the cases of tests.
 pub(super) fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
+    path.ends_with("/tests.rs")
+        || path.contains("/tests/")
+        || path.contains("/fixtures/")
+        || path.starts_with("tests/")
 }
 
 #[cfg(test)]
