@@ -40,7 +40,33 @@ impl Agent {
 
     /// Starts with a configuration file that names this socket.
     pub fn start_file(rig: &Rig, config: &Path, socket: &Path) -> Result<Self> {
-        let mut command = rig.layout.gate.command(tools::sekisho()?);
+        Self::start_command(
+            rig,
+            rig.layout.gate.command(tools::sekisho()?),
+            config,
+            socket,
+        )
+    }
+
+    /// Starts with the rig's `agent.toml` by another program, which has to become the agent: its
+    /// last arguments are `sekisho run --config …`.
+    pub fn start_by(rig: &Rig, program: &str, arguments: &[&str]) -> Result<Self> {
+        let mut command = rig.layout.gate.command(program);
+        command.args(arguments).arg(tools::sekisho()?);
+        Self::start_command(
+            rig,
+            command,
+            &rig.path("agent.toml"),
+            &rig.path("agent.sock"),
+        )
+    }
+
+    fn start_command(
+        rig: &Rig,
+        mut command: Command,
+        config: &Path,
+        socket: &Path,
+    ) -> Result<Self> {
         command
             .arg("run")
             .arg("--config")
@@ -160,9 +186,15 @@ pub fn refused_start(rig: &Rig, config: &str) -> Result<Output> {
 
 /// Like [`refused_start`] with a file that is already there. Ends it after ten seconds.
 pub fn refused_start_file(gate: &Namespace, config: &Path) -> Result<Output> {
+    refused_start_by(gate, config, &[])
+}
+
+/// The same by other programs, each of which becomes the next.
+pub fn refused_start_by(gate: &Namespace, config: &Path, by: &[&str]) -> Result<Output> {
     let mut command = gate.command("timeout");
     command
         .args(["--kill-after=1", "10"])
+        .args(by)
         .arg(tools::sekisho()?);
     command.arg("run").arg("--config").arg(config);
     let output = command.output().context("cannot start sekisho")?;
