@@ -6,7 +6,7 @@ use std::{fs, net::TcpStream, path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::{Client, ClientBuilder, Locator, wd::Capabilities};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use xtask::{command, net::Namespace};
 
 use crate::{
@@ -22,6 +22,18 @@ pub enum Device {
     /// A narrow screen, as narrow as people have.
     Phone,
     Desktop,
+    /// A desktop whose browser runs no script of any page.
+    DesktopWithoutScripts,
+}
+
+impl Device {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Desktop => "desktop",
+            Self::DesktopWithoutScripts => "scriptless",
+        }
+    }
 }
 
 /// Starts chromedriver in the client's namespace. Ended, with its browsers, when dropped.
@@ -57,6 +69,13 @@ pub async fn open(rig: &Rig, device: Device, language: &str) -> Result<Visit> {
         ],
         "prefs": { "intl.accept_languages": language },
     });
+    if device == Device::DesktopWithoutScripts
+        && let Some(prefs) = options.pointer_mut("/prefs").and_then(Value::as_object_mut)
+    {
+        // 2 means: blocked.
+        let setting = "profile.managed_default_content_settings.javascript";
+        prefs.insert(setting.into(), json!(2));
+    }
     if device == Device::Phone {
         let metrics = json!({ "width": 320, "height": 640, "pixelRatio": 2.0, "mobile": true });
         if let Some(options) = options.as_object_mut() {
@@ -75,14 +94,10 @@ pub async fn open(rig: &Rig, device: Device, language: &str) -> Result<Visit> {
         .connect(&format!("http://127.0.0.1:{PORT}"))
         .await
         .context("no browser; see `cargo xtask setup tests`")?;
-    let device = if device == Device::Phone {
-        "phone"
-    } else {
-        "desktop"
-    };
     Ok(Visit {
         client,
-        kind: format!("{device}-{language}"),
+        device,
+        language: language.to_owned(),
     })
 }
 
@@ -98,7 +113,8 @@ where
 /// One browser window.
 pub struct Visit {
     pub client: Client,
-    kind: String,
+    device: Device,
+    language: String,
 }
 
 impl Visit {
@@ -106,7 +122,11 @@ impl Visit {
     pub async fn look(&self, name: &str) -> Result<()> {
         let folder = command::target_dir().join("screenshots");
         fs::create_dir_all(&folder)?;
-        let file: PathBuf = folder.join(format!("{name}-{}.png", self.kind));
+        let file: PathBuf = folder.join(format!(
+            "{name}-{}-{}.png",
+            self.device.name(),
+            self.language
+        ));
         fs::write(file, self.client.screenshot().await?)?;
         let measured = self
             .client
@@ -119,12 +139,7 @@ impl Visit {
                 Vec::new(),
             )
             .await?;
-        let number = |at| {
-            measured
-                .get(at)
-                .and_then(serde_json::Value::as_u64)
-                .unwrap_or(0)
-        };
+        let number = |at| measured.get(at).and_then(Value::as_u64).unwrap_or(0);
         ensure!(
             number(0) <= number(1),
             "{name}: wider than the screen: {measured}"
@@ -135,6 +150,10 @@ impl Visit {
             "{name}: an input without a label: {measured}"
         );
         Ok(())
+    }
+
+    pub fn runs_scripts(&self) -> bool {
+        self.device != Device::DesktopWithoutScripts
     }
 
     pub async fn goto(&self, url: &str) -> Result<()> {

@@ -8,6 +8,7 @@ pub mod lane;
 pub mod packet;
 pub mod portal;
 pub mod rig;
+pub mod slapd;
 pub mod tools;
 pub mod wire;
 

@@ -40,6 +40,9 @@ async fn enrol(visit: &Visit, (url, code): &(String, String)) -> Result<Phone> {
         visit.count("svg path, svg rect").await? > 0,
         "no picture to scan"
     );
+    // Its button to copy the secret comes from the page's script.
+    let scripts = visit.count("[data-copy]:not([hidden])").await? > 0;
+    ensure!(scripts == visit.runs_scripts(), "scripts ran: {scripts}");
     let secret = visit.text("#secret").await?;
     let mut phone = Phone::new(&secret);
     visit.type_into("code", &phone.wrong()?).await?;
@@ -145,4 +148,10 @@ fn alice_enrols_and_logs_in_on_a_desktop_in_english() -> Result<()> {
 #[test]
 fn alice_enrols_and_logs_in_on_a_phone_in_japanese() -> Result<()> {
     walk(Device::Phone, "ja")
+}
+
+/// Everything but the countdown works where scripts are forbidden.
+#[test]
+fn alice_enrols_and_logs_in_without_scripts() -> Result<()> {
+    walk(Device::DesktopWithoutScripts, "en")
 }
