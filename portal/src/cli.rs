@@ -79,6 +79,7 @@ pub fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    crate::directory::quiet_library();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -9,7 +9,7 @@ pub(crate) mod users_file;
 #[cfg(test)]
 pub(crate) use hash::cheap;
 pub(crate) use hash::hash;
-pub(crate) use ldap::LdapDirectory;
+pub(crate) use ldap::{LdapDirectory, quiet_library};
 pub(crate) use local::LocalDirectory;
 
 use std::{fmt, pin::Pin, sync::Arc};

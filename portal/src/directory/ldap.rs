@@ -2,29 +2,25 @@
 //! as somebody else, referrals are not followed, and whatever is not a clear answer is no answer.
 
 mod connect;
+mod contain;
 mod entry;
+mod search;
 mod verdict;
 
 use std::{fmt, fs, time::Duration};
 
 use deadpool::{Runtime, managed};
-use ldap3::{
-    Ldap, LdapError, Scope, SearchEntry, SearchOptions, SearchResult,
-    adapters::{Adapter, EntriesOnly, PagedResults},
-    ldap_escape,
-};
+use ldap3::ldap_escape;
+use zeroize::Zeroizing;
 
 use super::{Account, Answer, Directory, DirectoryError, Password, PasswordAnswer, UserName};
 use crate::{clock::Clock, config::LdapSettings};
-use connect::{Connector, Identity, Pooled};
+use connect::{Connector, Identity};
+use contain::contain;
+pub(crate) use contain::quiet_library;
+use search::{Found, Kind, Search};
 
 type Pool = managed::Pool<Connector>;
-
-/// Entries of a group search; more is a filter that matches everything.
-const GROUPS_MAX: usize = 2_000;
-const PAGE: i32 = 500;
-/// sizeLimitExceeded: more entries matched than were asked for.
-const SIZE_LIMIT: u32 = 4;
 
 /// One or more servers with the same entries.
 pub(crate) struct LdapDirectory {
@@ -73,32 +69,22 @@ impl LdapDirectory {
     }
 
     /// Runs a search on a service connection; once more on another one if that broke.
-    async fn search(
-        &self,
-        base: &str,
-        filter: &str,
-        what: What<'_>,
-    ) -> Result<Found, DirectoryError> {
+    async fn search(&self, search: Search) -> Result<Found, DirectoryError> {
         let mut tries = 0;
         loop {
-            let mut connection = self.service.get().await.map_err(unavailable)?;
+            let connection = self.service.get().await.map_err(unavailable)?;
             tries += 1;
             let limit = self.patience();
-            let search = what.run(&mut connection.ldap, base, filter, limit);
+            let run = contain(search.clone().run(connection.ldap.clone(), limit));
             // The limit inside counts from message to message; this one counts altogether.
-            let result = tokio::time::timeout(limit * 3, search).await;
-            match result {
+            let fault = match tokio::time::timeout(limit * 3, run).await {
                 Ok(Ok(found)) => return Ok(found),
-                Ok(Err(error)) => {
-                    drop(managed::Object::take(connection));
-                    if tries > 1 || matches!(error, LdapError::LdapResult { .. }) {
-                        return Err(unavailable(error));
-                    }
-                }
-                Err(_) => {
-                    drop(managed::Object::take(connection));
-                    return Err(unavailable("the search took too long"));
-                }
+                Ok(Err(fault)) => fault,
+                Err(_) => return Err(unavailable("the search took too long")),
+            };
+            drop(managed::Object::take(connection));
+            if tries > 1 || fault.is_final() {
+                return Err(unavailable(fault));
             }
         }
     }
@@ -106,16 +92,21 @@ impl LdapDirectory {
     async fn person(&self, name: &UserName) -> Result<Option<Account>, DirectoryError> {
         let settings = &self.settings;
         let mut attributes = vec![
-            settings.name_attribute.as_str(),
-            settings.id_attribute.as_str(),
+            settings.name_attribute.clone(),
+            settings.id_attribute.clone(),
         ];
-        attributes.extend(settings.member_of.as_deref());
-        attributes.extend(entry::STATE_ATTRIBUTES);
+        attributes.extend(settings.member_of.clone());
+        attributes.extend(entry::STATE_ATTRIBUTES.map(str::to_owned));
         let filter = settings
             .user_filter
             .replace("{user}", &escaped(name.as_str()));
         let found = self
-            .search(&settings.base, &filter, What::Person(&attributes))
+            .search(Search {
+                kind: Kind::Person,
+                base: settings.base.clone(),
+                filter,
+                attributes,
+            })
             .await?;
         let [one] = found.entries.as_slice() else {
             return Ok(None);
@@ -130,9 +121,13 @@ impl LdapDirectory {
                 .group_filter
                 .replace("{dn}", &escaped(&account.handle))
                 .replace("{user}", &escaped(&account.name));
-            let attributes = [settings.group_attribute.as_str()];
             let groups = self
-                .search(base, &filter, What::Groups(&attributes))
+                .search(Search {
+                    kind: Kind::Groups,
+                    base: base.clone(),
+                    filter,
+                    attributes: vec![settings.group_attribute.clone()],
+                })
                 .await?;
             account.groups.extend(
                 groups
@@ -151,15 +146,14 @@ impl LdapDirectory {
         if dn.is_empty() {
             return Err(unavailable("an entry without a DN"));
         }
-        let mut connection = self.binds.get().await.map_err(unavailable)?;
+        let connection = self.binds.get().await.map_err(unavailable)?;
         let limit = self.patience();
-        let bind = connection
-            .ldap
-            .with_timeout(limit)
-            .simple_bind(dn, password.expose());
+        let (mut ldap, dn) = (connection.ldap.clone(), dn.to_owned());
+        let secret = Zeroizing::new(password.expose().to_owned());
+        let bind = contain(async move { ldap.with_timeout(limit).simple_bind(&dn, &secret).await });
         let answer = match tokio::time::timeout(limit * 2, bind).await {
             Ok(Ok(result)) => verdict::of(result.rc, &result.text),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(fault)) => Err(fault.to_string()),
             Err(_) => Err("the bind took too long".into()),
         };
         if answer.is_err() {
@@ -192,72 +186,6 @@ fn escaped(text: &str) -> String {
     ldap_escape(text).into_owned()
 }
 
-/// What a search found.
-struct Found {
-    entries: Vec<SearchEntry>,
-    /// There are more than were asked for.
-    more: bool,
-}
-
-/// The two kinds of search.
-#[derive(Clone, Copy)]
-enum What<'a> {
-    /// Exactly one entry, so two are enough to know there is more than one.
-    Person(&'a [&'a str]),
-    Groups(&'a [&'a str]),
-}
-
-impl What<'_> {
-    async fn run(
-        self,
-        ldap: &mut Ldap,
-        base: &str,
-        filter: &str,
-        limit: Duration,
-    ) -> Result<Found, LdapError> {
-        match self {
-            Self::Person(attributes) => {
-                let options = SearchOptions::new().sizelimit(2);
-                let SearchResult(entries, result) = ldap
-                    .with_search_options(options)
-                    .with_timeout(limit)
-                    .search(base, Scope::Subtree, filter, attributes)
-                    .await?;
-                let more = result.rc == SIZE_LIMIT;
-                if !more {
-                    result.success()?;
-                }
-                let entries = entries.into_iter().map(SearchEntry::construct).collect();
-                Ok(Found { entries, more })
-            }
-            Self::Groups(attributes) => {
-                let adapters: Vec<Box<dyn Adapter<'_, &str, &[&str]>>> = vec![
-                    Box::new(EntriesOnly::new()),
-                    Box::new(PagedResults::new(PAGE)),
-                ];
-                let mut stream = ldap
-                    .with_timeout(limit)
-                    .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes)
-                    .await?;
-                let mut entries = Vec::new();
-                while let Some(entry) = stream.next().await? {
-                    if entries.len() == GROUPS_MAX {
-                        return Err(LdapError::AdapterInit(format!(
-                            "more than {GROUPS_MAX} groups match {filter:?}"
-                        )));
-                    }
-                    entries.push(SearchEntry::construct(entry));
-                }
-                stream.finish().await.success()?;
-                Ok(Found {
-                    entries,
-                    more: false,
-                })
-            }
-        }
-    }
-}
-
 impl Directory for LdapDirectory {
     fn find<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<Account>> {
         Box::pin(self.person(name))
@@ -278,8 +206,8 @@ impl Directory for LdapDirectory {
 
     fn check(&self) -> Answer<'_, ()> {
         Box::pin(async {
-            let Pooled { ldap, .. } = &mut *self.service.get().await.map_err(unavailable)?;
-            connect::probe(ldap, self.patience())
+            let connection = self.service.get().await.map_err(unavailable)?;
+            connect::probe(&connection.ldap, self.patience())
                 .await
                 .map_err(unavailable)
         })

@@ -11,9 +11,12 @@ use std::{
 };
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Scope};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use zeroize::Zeroizing;
+
+use super::contain::{Fault, contain};
 
 use crate::{
     clock::Stopwatch,
@@ -71,18 +74,19 @@ impl Connector {
         })
     }
 
-    async fn connect(&self, url: &str) -> Result<Ldap, LdapError> {
+    async fn connect(&self, url: &str) -> Result<Ldap, Fault> {
         let settings = LdapConnSettings::new()
             .set_conn_timeout(self.timeout)
             .set_config(self.tls.clone())
             // With StartTLS nothing is sent before TLS stands; without it the address is ldaps.
             .set_starttls(self.starttls);
+        let (address, patience) = (url.to_owned(), self.timeout);
         // The library's own limit leaves out some of the steps.
-        let connected = tokio::time::timeout(
-            self.timeout * 2,
-            LdapConnAsync::with_settings(settings, url),
-        );
-        let (connection, mut ldap) = connected.await.map_err(LdapError::from)??;
+        let (connection, ldap) = contain(async move {
+            let connect = LdapConnAsync::with_settings(settings, &address);
+            tokio::time::timeout(patience * 2, connect).await?
+        })
+        .await?;
         // Ends with the connection; what breaks it is told to whoever waits for an answer.
         tokio::spawn(async move {
             if let Err(error) = connection.drive().await {
@@ -90,10 +94,16 @@ impl Connector {
             }
         });
         if let Identity::Searcher { dn, password } = &self.identity {
-            ldap.with_timeout(self.timeout)
-                .simple_bind(dn, password.expose())
-                .await?
-                .success()?;
+            let (mut bound, dn) = (ldap.clone(), dn.clone());
+            let secret = Zeroizing::new(password.expose().to_owned());
+            contain(async move {
+                bound
+                    .with_timeout(patience)
+                    .simple_bind(&dn, &secret)
+                    .await?
+                    .success()
+            })
+            .await?;
         }
         Ok(ldap)
     }
@@ -133,7 +143,7 @@ impl managed::Manager for Connector {
             return Err(RecycleError::message("closed"));
         }
         if pooled.used.elapsed() > IDLE {
-            probe(&mut pooled.ldap, self.timeout)
+            probe(&pooled.ldap, self.timeout)
                 .await
                 .map_err(|e| RecycleError::message(e.to_string()))?;
         }
@@ -143,12 +153,16 @@ impl managed::Manager for Connector {
 }
 
 /// Reads the root entry, which every server shows.
-pub(super) async fn probe(ldap: &mut Ldap, limit: Duration) -> Result<(), LdapError> {
-    ldap.with_timeout(limit)
-        .search("", Scope::Base, "(objectClass=*)", ["1.1"])
-        .await?
-        .success()
-        .map(|_| ())
+pub(super) async fn probe(ldap: &Ldap, limit: Duration) -> Result<(), Fault> {
+    let mut ldap = ldap.clone();
+    contain(async move {
+        ldap.with_timeout(limit)
+            .search("", Scope::Base, "(objectClass=*)", ["1.1"])
+            .await?
+            .success()
+            .map(|_| ())
+    })
+    .await
 }
 
 fn tls(settings: &LdapSettings) -> Result<Arc<ClientConfig>, DirectoryError> {

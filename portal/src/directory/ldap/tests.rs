@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use ldap3::SearchEntry;
+
 use super::*;
 use crate::{config, directory::AccountState};
 
