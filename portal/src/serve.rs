@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use axum_server::{Handle, tls_rustls::RustlsAcceptor};
+use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
 use hyper_util::rt::TokioTimer;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -49,46 +49,12 @@ pub(crate) async fn run(config: Config) -> Result<()> {
         .map(|address| Ok((*address, bind(*address)?)))
         .collect::<Result<Vec<_>>>()?;
     let portal = Arc::new(Portal::open(config).await?);
-    if let Some(behind) = health::check_clock(&portal.store, portal.now()).await? {
-        tracing::warn!(
-            "the clock stands {behind} s before a time already seen; codes will fail until it is \
-             right: check NTP"
-        );
-    }
-    for access in &portal.config.access {
-        let words: Vec<String> = access.factors.iter().map(ToString::to_string).collect();
-        let items = if access.factors.contains(&FactorKind::Pwd) {
-            3
-        } else {
-            2
-        };
-        tracing::info!(
-            service = access.service,
-            factors = words.join(" "),
-            items,
-            "access policy"
-        );
-    }
+    announce(&portal).await?;
 
     let handle = Handle::new();
     let mut tasks = JoinSet::new();
     for (address, listener) in listeners {
-        let acceptor = proxy_v2::ProxyAcceptor::new(&portal.config.proxies.proxy_protocol);
-        let acceptor = RustlsAcceptor::new(certificates.config()).acceptor(acceptor);
-        let mut server = axum_server::from_tcp(listener)?
-            .acceptor(acceptor)
-            .handle(handle.clone());
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE);
-        server
-            .http_builder()
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .keep_alive_interval(Some(Duration::from_secs(30)));
+        let server = server(listener, &portal, &certificates, &handle)?;
         let service = web::router(portal.clone()).into_make_service();
         tasks.spawn(async move {
             server
@@ -114,6 +80,57 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     while tasks.join_next().await.is_some() {}
     portal.store.close().await;
     ended
+}
+
+/// Says what the portal starts with: a clock that was set back, and which items each policy asks.
+async fn announce(portal: &Portal) -> Result<()> {
+    if let Some(behind) = health::check_clock(&portal.store, portal.now()).await? {
+        tracing::warn!(
+            "the clock stands {behind} s before a time already seen; codes will fail until it is \
+             right: check NTP"
+        );
+    }
+    for access in &portal.config.access {
+        let words: Vec<String> = access.factors.iter().map(ToString::to_string).collect();
+        let items = if access.factors.contains(&FactorKind::Pwd) {
+            3
+        } else {
+            2
+        };
+        tracing::info!(
+            service = access.service,
+            factors = words.join(" "),
+            items,
+            "access policy"
+        );
+    }
+    Ok(())
+}
+
+/// One listener's server, with its limits.
+fn server(
+    listener: TcpListener,
+    portal: &Portal,
+    certificates: &tls::Certificates,
+    handle: &Handle<SocketAddr>,
+) -> Result<Server<SocketAddr, RustlsAcceptor<proxy_v2::ProxyAcceptor>>> {
+    let acceptor = proxy_v2::ProxyAcceptor::new(&portal.config.proxies.proxy_protocol);
+    let acceptor = RustlsAcceptor::new(certificates.config()).acceptor(acceptor);
+    let mut server = axum_server::from_tcp(listener)?
+        .acceptor(acceptor)
+        .handle(handle.clone());
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE);
+    server
+        .http_builder()
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    Ok(server)
 }
 
 /// Binds, patiently where an IPv6 address is still being checked for duplicates.

@@ -5,6 +5,7 @@ mod attempts;
 mod barred;
 mod cookies;
 mod outbox;
+mod reseal;
 mod tickets;
 mod tokens;
 mod waits;

@@ -1,3 +1,5 @@
+//! Which services the rules allow to whom, from where, with which factors.
+
 use super::*;
 use crate::directory::AccountState;
 

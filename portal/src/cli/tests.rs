@@ -1,3 +1,5 @@
+//! The admin verbs against a scratch site with a fake agent.
+
 use clap::CommandFactory as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every way an address can be forwarded, forged or left unclear.
+
 use axum::http::{HeaderName, HeaderValue};
 
 use super::*;

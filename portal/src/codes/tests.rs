@@ -1,3 +1,5 @@
+//! Codes against tokens: once, of the right person, even by two hundred at once.
+
 use std::sync::Arc;
 
 use super::*;

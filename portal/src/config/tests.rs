@@ -1,3 +1,5 @@
+//! A short file is enough; every mistake is told with line and column.
+
 use super::*;
 
 const GOOD: &str = r#"[portal]

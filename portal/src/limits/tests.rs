@@ -1,3 +1,5 @@
+//! Rates, waits and spraying at chosen moments.
+
 use jiff::Timestamp;
 
 use super::{spray::SprayKind, *};

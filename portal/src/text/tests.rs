@@ -1,3 +1,5 @@
+//! Both languages are complete, and negotiated as browsers ask.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The vectors of RFC 4226 and 6238, and codes as people type them.
+
 use super::*;
 
 fn seed(bytes: &[u8]) -> Seed {

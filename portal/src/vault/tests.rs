@@ -1,3 +1,5 @@
+//! Sealed secrets open at their place with their key only.
+
 use super::*;
 
 const HERE: Place<'static> = Place {

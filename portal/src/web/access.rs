@@ -1,9 +1,13 @@
 //! My access: what is open and until when, and the buttons to open, extend and close. Opening and
 //! extending work only from the address that proved itself; closing works from anywhere.
 
+mod words;
+
+pub(super) use words::opened_words;
+
 use std::{net::IpAddr, sync::Arc};
 
-use agent_api::{CloseRequest, Grant, ProblemCode};
+use agent_api::{CloseRequest, Grant};
 use axum::{
     extract::State,
     response::{IntoResponse as _, Redirect, Response},
@@ -22,7 +26,7 @@ use crate::{
     access::{self, ServiceId},
     client_addr::ClientAddr,
     directory::{Account, UserName},
-    grants::{self, GrantsError, Opened},
+    grants,
     live::LiveCookie,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
@@ -48,7 +52,7 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
     let mut page = visit.page(portal, "/access");
     let words = page.t;
     if let Some(said) = visit.notice.as_deref().and_then(|id| cookie.notice(id)) {
-        page.notices.extend(notices(said, words));
+        page.notices.extend(words::notices(said, words));
     }
     let from = visit.client.ok();
     let here = from.is_some_and(|from| cookie.is_from(from));
@@ -319,58 +323,4 @@ pub(super) async fn close(State(portal): State<Arc<Portal>>, visit: Visit, form:
         Ok(id) => Redirect::to(&format!("/access?n={id}")).into_response(),
         Err(failure) => failed(&visit, &failure),
     }
-}
-
-/// What became of each service, as words for [`notices`]: `opened:web,ssh full:db`.
-pub(super) fn opened_words(word: &str, opened: &[Opened]) -> String {
-    let mut words: Vec<(&str, Vec<&str>)> = Vec::new();
-    for one in opened {
-        let key = match &one.result {
-            Ok(_) => word,
-            Err(failure) => {
-                tracing::warn!(service = one.service.name(), %failure, "a service was not opened");
-                match failure {
-                    GrantsError::Down(_) => "down",
-                    GrantsError::Refused(problem) => match problem.code {
-                        ProblemCode::Full => "full",
-                        ProblemCode::Lockdown => "lockdown",
-                        ProblemCode::Unavailable => "down",
-                        _ => "refused",
-                    },
-                }
-            }
-        };
-        match words.iter_mut().find(|(found, _)| *found == key) {
-            Some((_, names)) => names.push(one.service.name()),
-            None => words.push((key, vec![one.service.name()])),
-        }
-    }
-    let joined: Vec<String> = words
-        .iter()
-        .map(|(key, names)| format!("{key}:{}", names.join(",")))
-        .collect();
-    joined.join(" ")
-}
-
-/// The sentences for kept words.
-fn notices(said: &str, words: &Words) -> Vec<Notice> {
-    let access = &words.access;
-    said.split(' ')
-        .filter_map(|part| part.split_once(':'))
-        .filter_map(|(key, names)| {
-            let names = names.replace(',', ", ");
-            let text = |text: &str| fill(text, &[("services", &names)]);
-            Some(match key {
-                "opened" => Notice::good(text(&access.opened)),
-                "extended" => Notice::good(text(&access.extended)),
-                "closed" if names.is_empty() => Notice::info(&access.closed_none),
-                "closed" => Notice::good(text(&access.closed_done)),
-                "full" => Notice::bad(text(&access.failed_full)),
-                "lockdown" => Notice::bad(text(&access.failed_lockdown)),
-                "down" => Notice::bad(text(&access.failed_down)),
-                "refused" => Notice::bad(text(&access.failed_refused)),
-                _ => return None,
-            })
-        })
-        .collect()
 }

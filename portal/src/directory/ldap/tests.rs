@@ -1,3 +1,5 @@
+//! What can be said of LDAP without a server; a real one is asked in the end-to-end tests.
+
 use std::collections::HashMap;
 
 use ldap3::SearchEntry;

@@ -1,3 +1,5 @@
+//! The users file: right and wrong passwords, changes, broken files.
+
 use super::*;
 use crate::directory::users_file::User;
 

@@ -1,3 +1,5 @@
+//! PROXY v2 headers, well-formed and not, and who must send them.
+
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! My access: opening, extending, closing, and cookies that end.
+
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;

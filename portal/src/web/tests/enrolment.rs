@@ -1,3 +1,5 @@
+//! Tickets, enrolment and a person's own devices.
+
 use http::StatusCode;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The way in: what opens, what is refused, and that refusals look the same.
+
 use http::StatusCode;
 
 use crate::{

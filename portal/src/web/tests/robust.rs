@@ -1,3 +1,5 @@
+//! Headers, languages, labels, other sites, odd forms, proxies and health.
+
 use std::sync::Arc;
 
 use axum::body::Body;
