@@ -43,7 +43,9 @@ pub const GATE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 static SWEPT: Once = Once::new();
+/// Names of namespaces and folders begin so and go on with the pid of the test process.
 const PREFIX: &str = "skt";
+const FOLDER: &str = "sekisho-test-";
 
 impl Rig {
     /// The filter on a gateway, services on the server behind it.
@@ -94,7 +96,7 @@ impl Rig {
         SWEPT.call_once(sweep);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("{PREFIX}{}-{number}", std::process::id());
-        let folder = TempDir::with_prefix("sekisho-test-")?;
+        let folder = TempDir::with_prefix(format!("{FOLDER}{}-", std::process::id()))?;
         // The portal, under its own user, has to reach its files below.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let rig = Self {
@@ -250,20 +252,26 @@ impl Drop for Rig {
 
 /// Removes what test processes that were killed left behind.
 fn sweep() {
-    let Ok(entries) = fs::read_dir("/run/netns") else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.split('-').next())
-        else {
-            continue;
-        };
-        if pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists() {
-            // Two test processes may sweep at once; one of them finds it gone.
-            drop(Namespace::named(name).remove());
-        }
+    for name in left_behind(Path::new("/run/netns"), PREFIX) {
+        // Two test processes may sweep at once; one of them finds it gone.
+        drop(Namespace::named(name).remove());
     }
+    let temporary = std::env::temp_dir();
+    for name in left_behind(&temporary, FOLDER) {
+        let _ = umount2(&temporary.join(&name).join("bpf"), MntFlags::MNT_DETACH);
+        drop(fs::remove_dir_all(temporary.join(name)));
+    }
+}
+
+/// Entries of a folder that carry the pid of a process that is no more.
+fn left_behind(folder: &Path, prefix: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_left = |name: &String| {
+        let pid = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split('-').next());
+        pid.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists())
+    };
+    names.filter(is_left).collect()
 }

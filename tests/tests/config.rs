@@ -129,6 +129,50 @@ fn annotated_samples_are_accepted() -> Result<()> {
     Ok(())
 }
 
+/// The same file with every setting that is only mentioned taken into use. `but`: sections that
+/// show two ways of which one counts.
+fn with_all_settings(text: &str, but: &[&str]) -> String {
+    let mut section = "";
+    let lines = text.lines().map(|line| {
+        if line.starts_with('[') {
+            section = line;
+        }
+        match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') && !but.contains(&section) => setting,
+            _ => line,
+        }
+    });
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// What a comment shows as a default must be something that can be written there.
+#[test]
+fn settings_in_comments_are_valid_too() -> Result<()> {
+    let deploy = command::root().join("deploy");
+    let agent = fs::read_to_string(deploy.join("agent.toml"))?;
+    let agent = tests::rig::replaced(&agent, "user = \"sekisho-portal\"", "user = 901")?;
+    let portal = fs::read_to_string(deploy.join("portal.toml"))?;
+    for (binary, text) in [
+        (tools::sekisho()?, with_all_settings(&agent, &[])),
+        (
+            tools::portal()?,
+            with_all_settings(&portal, &["[tls]", "[directory]"]),
+        ),
+    ] {
+        let (code, said) = check(&binary, &text)?;
+        let accepted = code == Some(0) || said.contains("the configuration is valid");
+        ensure!(
+            accepted && code != Some(64),
+            "exit {code:?}:\n{said}\n{text}"
+        );
+    }
+    let ldap = portal.replace("kind = \"local\"\nfile = \"/etc/sekisho/users.toml\"\n", "");
+    let ldap = with_all_settings(&ldap, &["[tls]"]);
+    let (code, said) = check(&tools::portal()?, &ldap)?;
+    ensure!(code != Some(64), "exit {code:?}:\n{said}\n{ldap}");
+    Ok(())
+}
+
 /// The promises a reader of the units relies on.
 #[test]
 fn units_run_apart_and_leave_the_filter_in_force() -> Result<()> {
@@ -201,6 +245,15 @@ fn annotated_samples_mention_every_setting() -> Result<()> {
         "data",
         "key_file",
         "agent_socket",
+        "account",
+        "public_url",
+        "time_zone",
+        "source_per_minute",
+        "failures_in_a_row",
+        "refusal_ms",
+        "cookie_max",
+        "factors",
+        "sources",
         "enrol_at_first_login",
         "default_language",
         "certificate",
