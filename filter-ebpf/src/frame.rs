@@ -14,7 +14,11 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn new(context: &'a XdpContext) -> Self {
-        Self { context, data: context.data(), end: context.data_end() }
+        Self {
+            context,
+            data: context.data(),
+            end: context.data_end(),
+        }
     }
 
     /// The verifier learns nothing from the check of a single byte at a variable offset

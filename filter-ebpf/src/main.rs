@@ -31,7 +31,11 @@ fn verdict(context: &XdpContext, settings: &Settings) -> u32 {
     let opened = settings.has(Settings::OBSERVE) && reason.opened_by_observe();
     // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
     aya_log_ebpf::debug!(context, "reason {}", reason as u32);
-    maps::count(if opened { reason as u32 + Reason::COUNT } else { reason as u32 });
+    maps::count(if opened {
+        reason as u32 + Reason::COUNT
+    } else {
+        reason as u32
+    });
     match reason.action() {
         Action::Drop if !opened => xdp_action::XDP_DROP,
         _ => xdp_action::XDP_PASS,

@@ -18,7 +18,12 @@ pub(crate) struct Kernel;
 impl Policy for Kernel {
     #[inline(always)]
     fn target(&self, prefix: u32, protocol: u8, port: u16) -> Option<Target> {
-        let key = TargetKey { prefix, protocol, zero: 0, port: port.to_be_bytes() };
+        let key = TargetKey {
+            prefix,
+            protocol,
+            zero: 0,
+            port: port.to_be_bytes(),
+        };
         maps::TARGETS.get(Key::new(64, key)).copied()
     }
 
@@ -79,7 +84,14 @@ impl Tables<V4> for Kernel {
 
     #[inline(always)]
     fn destination(&self, generation: u32, address: V4) -> Option<Destination> {
-        value(&maps::DESTINATIONS_V4, 64, DestinationKey { generation, address })
+        value(
+            &maps::DESTINATIONS_V4,
+            64,
+            DestinationKey {
+                generation,
+                address,
+            },
+        )
     }
 
     #[inline(always)]
@@ -89,7 +101,16 @@ impl Tables<V4> for Kernel {
 
     #[inline(always)]
     fn allowed(&self, generation: u32, service: u32, source: V4) -> bool {
-        value(&maps::ALLOWS_V4, 96, AllowKey { generation, service, source }).is_some()
+        value(
+            &maps::ALLOWS_V4,
+            96,
+            AllowKey {
+                generation,
+                service,
+                source,
+            },
+        )
+        .is_some()
     }
 
     #[inline(always)]
@@ -103,7 +124,14 @@ impl Tables<V6> for Kernel {
 
     #[inline(always)]
     fn destination(&self, generation: u32, address: V6) -> Option<Destination> {
-        value(&maps::DESTINATIONS_V6, 160, DestinationKey { generation, address })
+        value(
+            &maps::DESTINATIONS_V6,
+            160,
+            DestinationKey {
+                generation,
+                address,
+            },
+        )
     }
 
     #[inline(always)]
@@ -113,7 +141,16 @@ impl Tables<V6> for Kernel {
 
     #[inline(always)]
     fn allowed(&self, generation: u32, service: u32, source: V6) -> bool {
-        value(&maps::ALLOWS_V6, 192, AllowKey { generation, service, source }).is_some()
+        value(
+            &maps::ALLOWS_V6,
+            192,
+            AllowKey {
+                generation,
+                service,
+                source,
+            },
+        )
+        .is_some()
     }
 
     #[inline(always)]
