@@ -56,6 +56,8 @@ CREATE TABLE cookies (
     user_name TEXT NOT NULL,
     source    TEXT NOT NULL,
     factors   TEXT NOT NULL,
+    -- The token whose code was given; the cookie ends with it.
+    token     TEXT NOT NULL,
     created   INTEGER NOT NULL,
     seen      INTEGER NOT NULL,
     -- What the page says once after a redirect: "id word word …".

@@ -1,5 +1,5 @@
-//! Enrolment: a new seed is pending until a code of it was typed, and its step is taken with it. A
-//! ticket is redeemed by password, once. A seed is shown while pending and never again.
+//! Enrolment: a new seed is pending until a code of it was typed, and its step is taken with it. It
+//! is shown while pending and never again.
 
 use agent_api::AuditKind;
 use jiff::Timestamp;
@@ -7,10 +7,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    audit::{clean, draft},
-    clock::Stopwatch,
-    directory::{Account, Password, UserName},
-    login::{Refusal, Shown, Trace, Typed},
+    audit::draft,
+    directory::Account,
     portal::{Failure, Portal},
     random,
     store::{NewToken, TokenRow, TokenState},
@@ -71,6 +69,16 @@ pub(crate) enum Confirmer<'a> {
 pub(crate) struct TooMany;
 
 impl Portal {
+    /// True: a person with these tokens may have one more, or one instead of `replaces`.
+    pub(crate) fn has_room(&self, tokens: &[TokenRow], replaces: Option<&str>) -> bool {
+        let counted = tokens.iter().filter(|token| {
+            (token.is(TokenState::Active) || token.is(TokenState::Suspended))
+                && Some(token.id.as_str()) != replaces
+        });
+        let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
+        counted.count() < most
+    }
+
     /// Makes a pending token.
     pub(crate) async fn offer(
         &self,
@@ -80,17 +88,12 @@ impl Portal {
     ) -> Result<Result<Offer, TooMany>, Failure> {
         let now = self.now().as_second();
         let tokens = self.store.tokens_of(&account.id).await?;
-        let counted = tokens.iter().filter(|token| {
-            (token.is(TokenState::Active) || token.is(TokenState::Suspended))
-                && Some(token.id.as_str()) != replaces
-        });
-        let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
-        if counted.count() >= most {
+        if !self.has_room(&tokens, replaces) {
             return Ok(Err(TooMany));
         }
         // One enrolment at a time: an earlier page that was left open ends.
         for token in tokens.iter().filter(|token| token.is(TokenState::Pending)) {
-            self.store.revoke_token(&token.id).await?;
+            self.store.revoke_token(&token.id, None).await?;
         }
         let seed = Seed::random();
         let id = random::id('t');
@@ -201,100 +204,6 @@ impl Portal {
             _ => false,
         }))
     }
-
-    /// Redeems a ticket: limits → ticket → password → state → the ticket is taken. A wrong ticket
-    /// never costs a bind, and all refusals look and take the same.
-    pub(crate) async fn redeem(
-        &self,
-        typed: &Typed<'_>,
-        ticket: &str,
-    ) -> Result<Result<Offer, Shown>, Failure> {
-        let watch = Stopwatch::started();
-        let mut trace = Trace::default();
-        let judged = match self.judge_ticket(typed, ticket, &mut trace).await {
-            Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
-        };
-        if trace.full {
-            self.pace.note(watch.elapsed());
-        }
-        let mut record = draft(
-            AuditKind::Ticket,
-            judged.as_ref().map_or_else(|r| r.reason, |_| "used"),
-        );
-        record.user = Some(match &trace.account {
-            Some(account) => account.name.clone(),
-            None => clean(typed.username),
-        });
-        record.source = Some(typed.from.ip());
-        record.reason = trace.note;
-        record.request_id = Some(typed.request_id.to_owned());
-        self.audit.write(record).await?;
-        match judged {
-            Ok(offer) => Ok(Ok(offer)),
-            Err(refusal) => {
-                self.pace.hold(watch).await;
-                Ok(Err(refusal.shown))
-            }
-        }
-    }
-
-    async fn judge_ticket(
-        &self,
-        typed: &Typed<'_>,
-        ticket: &str,
-        trace: &mut Trace,
-    ) -> Result<Result<Offer, Refusal>, Failure> {
-        let Some(name) = UserName::parse(typed.username) else {
-            return Ok(Err(Refusal::generic("bad-user-name")));
-        };
-        if let Err(refusal) = self.admit(typed.from, &name).await? {
-            return Ok(Err(refusal));
-        }
-        let now = self.now().as_second();
-        let Some(account) = self.directory.find(&name).await? else {
-            return Ok(Err(Refusal::generic("unknown-user")));
-        };
-        trace.account = Some(account.clone());
-        let digest = random::digest(&ticket_letters(ticket));
-        if !self.store.ticket_is_open(&digest, &account.id, now).await? {
-            return Ok(Err(Refusal::generic("no-such-ticket")));
-        }
-        let Some(password) = Password::parse(typed.password) else {
-            return Ok(Err(Refusal::generic("bad-password-shape")));
-        };
-        let passed = match self.password(account, &password, trace).await? {
-            Ok(passed) => passed,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let Some(row) = self
-            .store
-            .take_ticket(&digest, &passed.account().id, now)
-            .await?
-        else {
-            return Ok(Err(Refusal::generic("no-such-ticket")));
-        };
-        trace.note = Some(format!(
-            "{}, vouched by {}: {}",
-            row.id, row.issued_by, row.note
-        ));
-        self.store.forgive(&name.key()).await?;
-        self.store.lift_bar(&passed.account().id).await?;
-        let replaces = row.replaces.as_deref();
-        match self
-            .offer(passed.account(), Origin::Ticket, replaces)
-            .await?
-        {
-            Ok(offer) => Ok(Ok(offer)),
-            Err(TooMany) => Ok(Err(Refusal::generic("too-many-tokens"))),
-        }
-    }
-}
-
-/// A ticket code as stored: upper-case letters and digits only.
-pub(crate) fn ticket_letters(typed: &str) -> Zeroizing<String> {
-    let letters = typed.chars().take(256).filter(char::is_ascii_alphanumeric);
-    Zeroizing::new(letters.map(|c| c.to_ascii_uppercase()).collect())
 }
 
 /// A person's name for a token, made fit to be shown.

@@ -23,6 +23,7 @@ mod pace;
 mod portal;
 mod proof;
 mod random;
+mod redeem;
 mod serve;
 mod store;
 #[cfg(test)]

@@ -26,19 +26,20 @@ pub(crate) struct LiveCookie {
     user_name: String,
     source: Option<IpAddr>,
     factors: Factors,
+    token: String,
     created: i64,
     notice: Option<String>,
 }
 
 impl LiveCookie {
     /// Makes a new cookie for somebody who proved themselves just now; the value goes to the
-    /// browser and nowhere else.
+    /// browser and nowhere else. None: the token was suspended or revoked meanwhile.
     pub(crate) async fn create(
         store: &Store,
         proof: &FactorsPassed,
         from: ClientAddr,
         now: Timestamp,
-    ) -> Result<(String, Self), StoreError> {
+    ) -> Result<Option<(String, Self)>, StoreError> {
         let value = random::handle();
         let hash = random::digest(&value);
         let row = CookieRow {
@@ -46,12 +47,13 @@ impl LiveCookie {
             user_name: proof.user().to_owned(),
             source: from.ip().to_string(),
             factors: proof.factors().to_string(),
+            token: proof.token().to_owned(),
             created: now.as_second(),
             seen: now.as_second(),
             notice: None,
         };
-        store.add_cookie(&hash, &row).await?;
-        Ok((value, Self::from_row(hash, row)))
+        let made = store.add_cookie(&hash, &row).await?;
+        Ok(made.then(|| (value, Self::from_row(hash, row))))
     }
 
     /// Looks a cookie's value up and keeps it awake.
@@ -84,9 +86,15 @@ impl LiveCookie {
             factors: Factors::parse(&row.factors),
             user_id: row.user_id,
             user_name: row.user_name,
+            token: row.token,
             created: row.created,
             notice: row.notice,
         }
+    }
+
+    /// Under which it is stored.
+    pub(crate) fn hash(&self) -> &[u8] {
+        &self.hash
     }
 
     pub(crate) fn user_id(&self) -> &str {
@@ -99,6 +107,16 @@ impl LiveCookie {
 
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
+    }
+
+    /// The id of the token whose code was given.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// True: it was not ended since it was found.
+    pub(crate) async fn is_alive(&self, store: &Store) -> Result<bool, StoreError> {
+        store.has_cookie(&self.hash).await
     }
 
     /// True: the person proved themselves from exactly this address, so it may be opened.

@@ -105,15 +105,10 @@ impl Portal {
         typed: &Typed<'_>,
         trace: &mut Trace,
     ) -> Result<Result<Outcome, Refusal>, Failure> {
-        let Some(name) = UserName::parse(typed.username) else {
-            if let Err(refusal) = self.admit_source(typed.from) {
-                return Ok(Err(refusal));
-            }
-            return Ok(Err(Refusal::generic("bad-user-name")));
+        let name = match self.admit(typed).await? {
+            Ok(name) => name,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Err(refusal) = self.admit(typed.from, &name).await? {
-            return Ok(Err(refusal));
-        }
         // Asked first: while the agent is down no code is used up and no password sent.
         self.grants.services().await?;
         let now = self.now();
@@ -128,10 +123,15 @@ impl Portal {
             return Ok(Err(Refusal::generic("unknown-user")));
         };
         trace.account = Some(account.clone());
+        if let Err(refusal) = self.admit_also(&name, &account).await? {
+            return Ok(Err(refusal));
+        }
         let passed = match self.codes.check(&account.id, code.as_ref(), now).await? {
             Ok(passed) => passed,
             Err(CodeRefused::NoToken) => {
-                return self.first_login(account, password.as_ref(), trace).await;
+                return self
+                    .first_login(&name, account, password.as_ref(), trace)
+                    .await;
             }
             Err(CodeRefused::Wrong) => return Ok(Err(Refusal::generic("wrong-code"))),
             Err(CodeRefused::Used) => return Ok(Err(Refusal::generic("used-code"))),
@@ -152,26 +152,28 @@ impl Portal {
         };
         Ok(match FactorsPassed::new(evidence) {
             Some(proof) => {
-                self.store.forgive(&name.key()).await?;
+                self.forgive(&name, proof.user()).await?;
                 Ok(Outcome::In(proof))
             }
             None => Err(Refusal::generic("account-not-active")),
         })
     }
 
-    /// The limits. An admitted attempt counts as a failure until it succeeds.
+    /// The limits, and a readable name. An admitted attempt counts as a failure until it succeeds.
     pub(crate) async fn admit(
         &self,
-        from: ClientAddr,
-        name: &UserName,
-    ) -> Result<Result<(), Refusal>, Failure> {
-        if let Err(refusal) = self.admit_source(from) {
+        typed: &Typed<'_>,
+    ) -> Result<Result<UserName, Refusal>, Failure> {
+        if let Err(refusal) = self.admit_source(typed.from) {
             return Ok(Err(refusal));
         }
+        let Some(name) = UserName::parse(typed.username) else {
+            return Ok(Err(Refusal::generic("bad-user-name")));
+        };
         let (backoff, now) = (self.backoff(), self.now().as_second());
         Ok(
             match self.store.count_attempt(&name.key(), &backoff, now).await? {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(name),
                 Err(wait) if backoff.is_exhausted(wait.failures) => Err(Refusal {
                     shown: Shown::Locked,
                     reason: "too-many-failures",
@@ -182,6 +184,29 @@ impl Portal {
                 }),
             },
         )
+    }
+
+    /// Where a directory knows one person by several names, failures count under the person's own
+    /// name too, so that another spelling gives no further tries. The wait is not shown: it would
+    /// tell whose name was typed.
+    async fn admit_also(
+        &self,
+        typed: &UserName,
+        account: &Account,
+    ) -> Result<Result<(), Refusal>, Failure> {
+        let own = account.name.to_lowercase();
+        if own == typed.key() {
+            return Ok(Ok(()));
+        }
+        let now = self.now().as_second();
+        let counted = self.store.count_attempt(&own, &self.backoff(), now).await?;
+        Ok(counted.map_err(|_| Refusal::generic("user-must-wait")))
+    }
+
+    async fn forgive(&self, typed: &UserName, own: &str) -> Result<(), Failure> {
+        self.store.forgive(&typed.key()).await?;
+        self.store.forgive(&own.to_lowercase()).await?;
+        Ok(())
     }
 
     fn admit_source(&self, from: ClientAddr) -> Result<(), Refusal> {
@@ -223,6 +248,7 @@ impl Portal {
     /// never had a token, and not after a lock-out.
     async fn first_login(
         &self,
+        name: &UserName,
         account: Account,
         password: Option<&Password>,
         trace: &mut Trace,
@@ -238,10 +264,9 @@ impl Portal {
         let (Some(password), true) = (password, allowed) else {
             return Ok(Err(Refusal::generic("no-token")));
         };
-        let key = account.name.to_lowercase();
         Ok(match self.password(account, password, trace).await? {
             Ok(passed) => {
-                self.store.forgive(&key).await?;
+                self.forgive(name, &passed.account().name).await?;
                 trace.note = Some("enrols at first log-in".into());
                 Ok(Outcome::Enrol(passed))
             }

@@ -103,28 +103,42 @@ pub(crate) enum Evidence {
 pub(crate) struct FactorsPassed {
     account: Account,
     factors: Factors,
+    token: String,
 }
 
 impl FactorsPassed {
     /// None: the pieces do not belong to one person, or the account may not log in.
     pub(crate) fn new(evidence: Evidence) -> Option<Self> {
-        let (account, factors, of) = match evidence {
+        let (account, factors, token, of) = match evidence {
             Evidence::PasswordAndCode(password, code) => {
                 let both = Factors::of(&[FactorKind::Pwd, FactorKind::Otp]);
-                (password.account, both, code.user_id().to_owned())
+                (
+                    password.account,
+                    both,
+                    code.token().to_owned(),
+                    code.user_id().to_owned(),
+                )
             }
             Evidence::CodeAlone(account, code) => {
                 let one = Factors::of(&[FactorKind::Otp]);
-                (account, one, code.user_id().to_owned())
+                (
+                    account,
+                    one,
+                    code.token().to_owned(),
+                    code.user_id().to_owned(),
+                )
             }
-            Evidence::Cookie(cookie, account) => (
-                account,
-                cookie.factors().clone(),
-                cookie.user_id().to_owned(),
-            ),
+            Evidence::Cookie(cookie, account) => {
+                let (factors, token) = (cookie.factors().clone(), cookie.token().to_owned());
+                (account, factors, token, cookie.user_id().to_owned())
+            }
         };
         let fits = of == account.id && account.state == AccountState::Active;
-        fits.then_some(Self { account, factors })
+        fits.then_some(Self {
+            account,
+            factors,
+            token,
+        })
     }
 
     pub(crate) fn user(&self) -> &str {
@@ -137,5 +151,10 @@ impl FactorsPassed {
 
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
+    }
+
+    /// The id of the token whose code was given.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 }

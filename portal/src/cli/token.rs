@@ -185,9 +185,13 @@ async fn row(desk: &Desk, id: &str) -> Result<TokenRow> {
 async fn change(desk: &Desk, id: &str, change: Change) -> Result<()> {
     let token = row(desk, id).await?;
     let done = match change {
-        Change::Suspend => desk.store.suspend_token(id, SuspendedBy::Operator).await?,
+        Change::Suspend => {
+            desk.store
+                .suspend_token(id, SuspendedBy::Operator, None)
+                .await?
+        }
         Change::Resume => desk.store.resume_token(id, SuspendedBy::Operator).await?,
-        Change::Revoke => desk.store.revoke_token(id).await?,
+        Change::Revoke => desk.store.revoke_token(id, None).await?,
     };
     let word = change.word();
     if !done {

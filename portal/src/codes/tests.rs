@@ -80,7 +80,7 @@ async fn any_active_token_of_the_person_counts_and_nobody_elses() {
     assert_eq!(check("u-alice", &seed).await, Ok(first));
     site.portal
         .store
-        .suspend_token(&second, crate::store::SuspendedBy::User)
+        .suspend_token(&second, crate::store::SuspendedBy::User, None)
         .await
         .unwrap();
     site.clock.advance(60);

@@ -11,28 +11,35 @@ pub(crate) struct CookieRow {
     pub(crate) user_name: String,
     pub(crate) source: String,
     pub(crate) factors: String,
+    pub(crate) token: String,
     pub(crate) created: i64,
     pub(crate) seen: i64,
     pub(crate) notice: Option<String>,
 }
 
 impl Store {
-    pub(crate) async fn add_cookie(&self, hash: &[u8], row: &CookieRow) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO cookies (hash, user_id, user_name, source, factors, created, seen, notice)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    /// False: the token was suspended or revoked meanwhile.
+    pub(crate) async fn add_cookie(
+        &self,
+        hash: &[u8],
+        row: &CookieRow,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO cookies (hash, user_id, user_name, source, factors, token, created, seen)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8
+             WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $6 AND state = 'active')",
         )
         .bind(hash)
         .bind(&row.user_id)
         .bind(&row.user_name)
         .bind(&row.source)
         .bind(&row.factors)
+        .bind(&row.token)
         .bind(row.created)
         .bind(row.seen)
-        .bind(&row.notice)
         .execute(&self.writer)
         .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     /// A cookie used after `seen_after` and made after `made_after`.
@@ -43,7 +50,7 @@ impl Store {
         made_after: i64,
     ) -> Result<Option<CookieRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT user_id, user_name, source, factors, created, seen, notice FROM cookies
+            "SELECT user_id, user_name, source, factors, token, created, seen, notice FROM cookies
              WHERE hash = $1 AND seen > $2 AND created > $3",
         )
         .bind(hash)
@@ -51,6 +58,15 @@ impl Store {
         .bind(made_after)
         .fetch_optional(&self.readers)
         .await?)
+    }
+
+    /// True: it was not ended meanwhile.
+    pub(crate) async fn has_cookie(&self, hash: &[u8]) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM cookies WHERE hash = $1")
+            .bind(hash)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.is_some())
     }
 
     pub(crate) async fn touch_cookie(&self, hash: &[u8], now: i64) -> Result<(), StoreError> {

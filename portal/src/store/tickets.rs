@@ -83,23 +83,22 @@ impl Store {
         Ok(())
     }
 
-    /// True: such a ticket is open for this user. Takes nothing.
-    pub(crate) async fn ticket_is_open(
+    /// Such a ticket, if it is open for this user. Takes nothing.
+    pub(crate) async fn open_ticket(
         &self,
         code: &[u8],
         user_id: &str,
         now: i64,
-    ) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM tickets
+    ) -> Result<Option<TicketRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT id, user_name, replaces, issued, expires, issued_by, note, state FROM tickets
              WHERE code = $1 AND user_id = $2 AND state = 'open' AND expires > $3",
         )
         .bind(code)
         .bind(user_id)
         .bind(now)
         .fetch_optional(&self.readers)
-        .await?;
-        Ok(found.is_some())
+        .await?)
     }
 
     /// Takes the ticket. None: no such ticket, another user's, used, void or expired.

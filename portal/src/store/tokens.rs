@@ -1,7 +1,7 @@
 //! Rows of `tokens`. The claim of a step is one compare-and-set; every change of state names the
 //! states it may start from.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{Store, StoreError};
 
@@ -247,12 +247,15 @@ impl Store {
         .await?)
     }
 
-    /// False: it was not active.
+    /// Ends the cookies made with its codes too, but for the one that asks. False: it was not
+    /// active.
     pub(crate) async fn suspend_token(
         &self,
         id: &str,
         by: SuspendedBy,
+        asking: Option<&[u8]>,
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
         // An operator's suspension also takes over a person's own.
         let done = sqlx::query(
             "UPDATE tokens SET state = 'suspended', suspended_by = $2
@@ -261,8 +264,10 @@ impl Store {
         )
         .bind(id)
         .bind(by.name())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        end_cookies(&mut transaction, id, asking).await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -280,15 +285,23 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// For good: the secret is erased with it. False: it was revoked already.
-    pub(crate) async fn revoke_token(&self, id: &str) -> Result<bool, StoreError> {
+    /// For good: the secret is erased, and cookies made with its codes end, but for the one that
+    /// asks. False: it was revoked already.
+    pub(crate) async fn revoke_token(
+        &self,
+        id: &str,
+        asking: Option<&[u8]>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(
             "UPDATE tokens SET state = 'revoked', secret = NULL, handle = NULL
              WHERE id = $1 AND state <> 'revoked'",
         )
         .bind(id)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        end_cookies(&mut transaction, id, asking).await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -303,4 +316,17 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+async fn end_cookies(
+    transaction: &mut Transaction<'static, Sqlite>,
+    token: &str,
+    but: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM cookies WHERE token = $1 AND hash IS NOT $2")
+        .bind(token)
+        .bind(but)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }

@@ -267,6 +267,9 @@ async fn ask_agent(
         return Ok(again(portal, visit, cookie, "/?say=again").await);
     };
     let opened = grants::open(portal.grants.as_ref(), proof, from, wanted, &visit.id).await;
+    if withdraw_if_ended(portal, cookie, from, &visit.id).await? {
+        return Ok(Redirect::to("/?say=again").into_response());
+    }
     let words = opened_words(word, &opened);
     let words = if words.is_empty() {
         "refused:-".to_owned()
@@ -275,6 +278,28 @@ async fn ask_agent(
     };
     let id = cookie.leave_notice(&portal.store, &words).await?;
     Ok(Redirect::to(&format!("/access?n={id}")).into_response())
+}
+
+/// Closes what was just opened if the person was locked out meanwhile. A lock-out ends cookies
+/// first and grants second; so either it saw these grants, or this sees the cookie gone.
+pub(super) async fn withdraw_if_ended(
+    portal: &Portal,
+    cookie: &LiveCookie,
+    from: ClientAddr,
+    request_id: &str,
+) -> Result<bool, Failure> {
+    if cookie.is_alive(&portal.store).await? {
+        return Ok(false);
+    }
+    let request = CloseRequest {
+        source: Some(from.ip()),
+        user: Some(cookie.user_name().to_owned()),
+        reason: Some("the log-in ended while opening".into()),
+        request_id: Some(request_id.to_owned()),
+        ..CloseRequest::default()
+    };
+    portal.grants.close(&request).await?;
+    Ok(true)
 }
 
 /// Ends the cookie and asks for a new log-in.

@@ -270,10 +270,16 @@ async fn carry_out(
     if token.is_none_or(|token| token.user_id != cookie.user_id()) {
         return Ok(false);
     }
+    let asking = Some(cookie.hash());
     let done = match change {
-        Change::Suspend => portal.store.suspend_token(id, SuspendedBy::User).await?,
+        Change::Suspend => {
+            portal
+                .store
+                .suspend_token(id, SuspendedBy::User, asking)
+                .await?
+        }
         Change::Resume => portal.store.resume_token(id, SuspendedBy::User).await?,
-        Change::Revoke => portal.store.revoke_token(id).await?,
+        Change::Revoke => portal.store.revoke_token(id, asking).await?,
     };
     if done {
         let mut record = draft(AuditKind::Token, change.word());

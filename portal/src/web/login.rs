@@ -1,6 +1,6 @@
 //! The log-in page, the log-in, the log-off and the language switch.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use agent_api::{AuditKind, CloseRequest};
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
-    access::opened_words,
+    access::{opened_words, withdraw_if_ended},
     cookies,
     failed::{failed, refusal},
     form::Form,
@@ -25,7 +25,7 @@ use crate::{
     enrol::{Origin, TooMany},
     grants::{self, GrantsError},
     live::LiveCookie,
-    login::{Outcome, Typed},
+    login::{Outcome, Shown, Typed},
     portal::{Failure, Portal},
     proof::FactorsPassed,
     text::Language,
@@ -146,7 +146,13 @@ async fn let_in(
     if let Some(cookie) = &visit.cookie {
         cookie.end(&portal.store).await?;
     }
-    let (value, live) = LiveCookie::create(&portal.store, &proof, from, portal.now()).await?;
+    let made = LiveCookie::create(&portal.store, &proof, from, portal.now()).await?;
+    let Some((value, live)) = made else {
+        // Locked out between the code and here.
+        let words = portal.texts.of(visit.language);
+        let (status, text) = refusal(Shown::Generic, &words.login.refused, words);
+        return Ok(page(portal, visit, status, None, Some(Notice::bad(text))));
+    };
     let remember = match UserName::parse(form.text("username")) {
         Some(name) if form.has("remember") => Some(cookies::set_name(&name)),
         _ => cookies::name(headers).map(|_| cookies::end_name()),
@@ -166,6 +172,9 @@ async fn let_in(
         );
         let grants = portal.grants.as_ref();
         let opened = grants::open(grants, proof, from, allowed, &visit.id).await;
+        if withdraw_if_ended(portal, &live, from, &visit.id).await? {
+            return Ok(Redirect::to("/?say=again").into_response());
+        }
         opened_words("opened", &opened)
     };
     let to = match words.is_empty() {
@@ -187,19 +196,7 @@ pub(super) async fn log_off(State(portal): State<Arc<Portal>>, visit: Visit) -> 
     let Some(cookie) = &visit.cookie else {
         return Redirect::to("/").into_response();
     };
-    let closed = match visit.client {
-        Ok(from) => {
-            let request = CloseRequest {
-                source: Some(from.ip()),
-                user: Some(cookie.user_name().to_owned()),
-                reason: Some("log-off".into()),
-                request_id: Some(visit.id.clone()),
-                ..CloseRequest::default()
-            };
-            portal.grants.close(&request).await.map(|_| ())
-        }
-        Err(refused) => Err(GrantsError::Down(refused.to_string())),
-    };
+    let closed = close_at_log_off(&portal, &visit, cookie).await;
     if let Err(failure) = cookie.end(&portal.store).await {
         return failed(&visit, &failure.into());
     }
@@ -231,6 +228,28 @@ pub(super) async fn log_off(State(portal): State<Arc<Portal>>, visit: Visit) -> 
         page,
     )
         .into_response()
+}
+
+/// From the address they proved themselves from, and from the one they come from now.
+async fn close_at_log_off(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+) -> Result<(), GrantsError> {
+    let now = visit.client.ok().map(|from| from.ip());
+    let mut sources: Vec<IpAddr> = cookie.source().into_iter().chain(now).collect();
+    sources.dedup();
+    for source in sources {
+        let request = CloseRequest {
+            source: Some(source),
+            user: Some(cookie.user_name().to_owned()),
+            reason: Some("log-off".into()),
+            request_id: Some(visit.id.clone()),
+            ..CloseRequest::default()
+        };
+        portal.grants.close(&request).await?;
+    }
+    Ok(())
 }
 
 /// `POST /language`.

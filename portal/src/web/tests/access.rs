@@ -4,7 +4,13 @@ use std::sync::atomic::Ordering;
 
 use http::StatusCode;
 
-use crate::testing::{Ask, NOW, Site};
+use crate::{
+    client_addr::{Peer, client_addr},
+    live::LiveCookie,
+    store::CookieRow,
+    testing::{Ask, NOW, SOURCE, Site},
+    web::access::withdraw_if_ended,
+};
 
 #[tokio::test]
 async fn closing_one_all_and_opening_again() {
@@ -213,4 +219,65 @@ async fn times_are_shown_in_the_sites_zone() {
         "{page}"
     );
     assert!(page.contains("<span data-zone>UTC</span>"));
+}
+
+#[tokio::test]
+async fn a_lock_out_while_opening_leaves_nothing_open() {
+    let site = Site::new("").await;
+    let (id, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let value = cookie.split('=').nth(1).unwrap();
+    let (store, limits) = (&site.portal.store, &site.portal.config.limits);
+    let found = LiveCookie::find(store, limits, value, site.clock.now())
+        .await
+        .unwrap();
+    let live = found.unwrap();
+    let headers = http::HeaderMap::new();
+    let from = client_addr(Peer::Address(SOURCE.parse().unwrap()), &headers, &[]).unwrap();
+    let withdrawn = withdraw_if_ended(&site.portal, &live, from, "R")
+        .await
+        .unwrap();
+    assert!(
+        !withdrawn && site.agent.open().len() == 2,
+        "nothing happened yet"
+    );
+    store.lock_out(Some("u-alice"), "alice", 0).await.unwrap();
+    assert!(
+        withdraw_if_ended(&site.portal, &live, from, "R")
+            .await
+            .unwrap()
+    );
+    assert!(site.agent.open().is_empty());
+    // Nor can a cookie be made with a token that was revoked a moment ago.
+    let row = CookieRow {
+        user_id: "u-alice".into(),
+        user_name: "alice".into(),
+        source: SOURCE.into(),
+        factors: "pwd otp".into(),
+        token: id,
+        created: 0,
+        seen: 0,
+        notice: None,
+    };
+    assert!(!store.add_cookie(b"hash", &row).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_cookie_ends_with_the_token_it_was_made_with() {
+    let site = Site::new("").await;
+    let (lost, seed) = site.token("alice").await;
+    let (_, spare) = site.token("alice").await;
+    let thief = site.in_as("alice", &seed).await;
+    let owner = site.in_as("alice", &spare).await;
+    let suspend = [("token", lost.as_str())];
+    site.send(Ask::post("/devices/suspend", &suspend).as_(&owner))
+        .await;
+    assert_eq!(
+        site.send(Ask::page("/access").as_(&thief)).await.status,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(
+        site.send(Ask::page("/access").as_(&owner)).await.status,
+        StatusCode::OK
+    );
 }

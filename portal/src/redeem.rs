@@ -1,0 +1,111 @@
+//! Tickets: redeemed by their user with the directory password, once, by a posted form. The way is
+//! that of a log-in: limits → ticket → password → state, and refusals look and take the same.
+
+use agent_api::AuditKind;
+use zeroize::Zeroizing;
+
+use crate::{
+    audit::{clean, draft},
+    clock::Stopwatch,
+    directory::Password,
+    enrol::{Offer, Origin, TooMany},
+    login::{Refusal, Shown, Trace, Typed},
+    portal::{Failure, Portal},
+    random,
+};
+
+impl Portal {
+    /// Redeems a ticket: limits → ticket → password → state → the ticket is taken. A wrong ticket
+    /// never costs a bind, and all refusals look and take the same.
+    pub(crate) async fn redeem(
+        &self,
+        typed: &Typed<'_>,
+        ticket: &str,
+    ) -> Result<Result<Offer, Shown>, Failure> {
+        let watch = Stopwatch::started();
+        let mut trace = Trace::default();
+        let judged = match self.judge_ticket(typed, ticket, &mut trace).await {
+            Ok(judged) => judged,
+            Err(failure) => Err(self.down(typed, &failure).await),
+        };
+        if trace.full {
+            self.pace.note(watch.elapsed());
+        }
+        let mut record = draft(
+            AuditKind::Ticket,
+            judged.as_ref().map_or_else(|r| r.reason, |_| "used"),
+        );
+        record.user = Some(match &trace.account {
+            Some(account) => account.name.clone(),
+            None => clean(typed.username),
+        });
+        record.source = Some(typed.from.ip());
+        record.reason = trace.note;
+        record.request_id = Some(typed.request_id.to_owned());
+        self.audit.write(record).await?;
+        match judged {
+            Ok(offer) => Ok(Ok(offer)),
+            Err(refusal) => {
+                self.pace.hold(watch).await;
+                Ok(Err(refusal.shown))
+            }
+        }
+    }
+
+    async fn judge_ticket(
+        &self,
+        typed: &Typed<'_>,
+        ticket: &str,
+        trace: &mut Trace,
+    ) -> Result<Result<Offer, Refusal>, Failure> {
+        let name = match self.admit(typed).await? {
+            Ok(name) => name,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let now = self.now().as_second();
+        let Some(account) = self.directory.find(&name).await? else {
+            return Ok(Err(Refusal::generic("unknown-user")));
+        };
+        trace.account = Some(account.clone());
+        let digest = random::digest(&ticket_letters(ticket));
+        let Some(open) = self.store.open_ticket(&digest, &account.id, now).await? else {
+            return Ok(Err(Refusal::generic("no-such-ticket")));
+        };
+        let Some(password) = Password::parse(typed.password) else {
+            return Ok(Err(Refusal::generic("bad-password-shape")));
+        };
+        let passed = match self.password(account, &password, trace).await? {
+            Ok(passed) => passed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // Looked at before the ticket is used up for nothing.
+        let tokens = self.store.tokens_of(&passed.account().id).await?;
+        if !self.has_room(&tokens, open.replaces.as_deref()) {
+            return Ok(Err(Refusal::generic("too-many-tokens")));
+        }
+        let id = passed.account().id.as_str();
+        let Some(row) = self.store.take_ticket(&digest, id, now).await? else {
+            return Ok(Err(Refusal::generic("no-such-ticket")));
+        };
+        trace.note = Some(format!(
+            "{}, vouched by {}: {}",
+            row.id, row.issued_by, row.note
+        ));
+        self.store.forgive(&name.key()).await?;
+        self.store.lift_bar(id).await?;
+        let replaces = row.replaces.as_deref();
+        match self
+            .offer(passed.account(), Origin::Ticket, replaces)
+            .await?
+        {
+            Ok(offer) => Ok(Ok(offer)),
+            Err(TooMany) => Ok(Err(Refusal::generic("too-many-tokens"))),
+        }
+    }
+}
+
+/// A ticket code as stored: upper-case letters and digits only.
+pub(crate) fn ticket_letters(typed: &str) -> Zeroizing<String> {
+    let letters = typed.chars().take(256).filter(char::is_ascii_alphanumeric);
+    Zeroizing::new(letters.map(|c| c.to_ascii_uppercase()).collect())
+}
