@@ -126,7 +126,7 @@ pub(super) fn expiry(stage: &mut Stage<'_>) -> Result<String> {
         .context("nothing passed while the grant was open")?;
     let ended = before + Duration::from_millis(last);
     let earliest = Duration::from_millis(2900);
-    let latest = granted + Duration::from_millis(3100);
+    let latest = granted + Duration::from_millis(3300);
     ensure!(ended >= earliest, "the grant ended early, after {ended:?}");
     ensure!(
         ended <= latest,
