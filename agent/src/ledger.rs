@@ -14,7 +14,7 @@ use std::{
 };
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -31,6 +31,10 @@ pub(crate) use settings::put_setting;
 /// ledger and a ledger of another layout is not misread.
 const APPLICATION_ID: i64 = 0x7365_6b69;
 const SCHEMA_VERSION: i64 = 1;
+
+/// Rows that SQLite's thread may be ahead of the reader: waking each other for every few rows costs
+/// more than reading them.
+const ROWS_AHEAD: usize = 4_096;
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +71,22 @@ impl Ledger {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
+            .row_buffer_size(ROWS_AHEAD)
+            .disable_statement_logging()
             .pragma("trusted_schema", "OFF");
         private_file(path).map_err(|e| LedgerError::Open {
             path: path.to_owned(),
             source: sqlx::Error::Io(e),
         })?;
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
-        let writer = pool(1).connect_with(options.clone()).await;
+        let writer = pool(1)
+            // A write that failed half-way (the disk was full) can leave sqlx counting a
+            // transaction that SQLite has already rolled back; such a connection is thrown away.
+            .before_acquire(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
+            .connect_with(options.clone())
+            .await;
         let writer = writer.map_err(|source| unusable(path, source))?;
         let readers = pool(4).connect_lazy_with(options);
         let ledger = Self { writer, readers };

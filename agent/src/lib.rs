@@ -4,12 +4,18 @@
 //! durable record, the engine that keeps them agreeing, the socket that speaks to it, and the
 //! command line. The agent never speaks LDAP, and HTTP only on its own Unix socket.
 
-pub mod api;
-pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod engine;
+mod lock;
+
+pub mod policy;
+
 pub mod kernel;
 pub mod ledger;
+
+pub mod engine;
+
+pub mod api;
 pub mod metrics;
-pub mod policy;
+
+pub mod cli;

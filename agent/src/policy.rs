@@ -5,13 +5,16 @@
 
 mod paint;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use agent_api::ServiceKind;
 use filter_abi::{Destination, Target};
 use ipnet::IpNet;
 
-use crate::config::{Config, PORTAL_SERVICE, Ports};
+use crate::config::{self, Config, PORTAL_SERVICE, Ports};
 use paint::Paint;
 
 /// Stable numbers of services, from the ledger.
@@ -56,6 +59,43 @@ pub enum PolicyError {
     )]
     Targets { found: usize },
 }
+
+/// The granted service that a TCP connection from `client` to `server` would be judged by, unless
+/// the service always allows the client. None: the configuration does not stand in its way.
+pub fn in_the_way(
+    config: &Config,
+    client: IpAddr,
+    server: IpAddr,
+    port: u16,
+) -> Option<&config::Service> {
+    let covers = |target: &&config::Target| {
+        target.prefix.contains(&server)
+            && match target.ports {
+                Ports::Any => true,
+                Ports::Protocol(protocol) => protocol == TCP,
+                Ports::Range {
+                    protocol,
+                    first,
+                    last,
+                } => protocol == TCP && (first..=last).contains(&port),
+            }
+    };
+    let claims = config.services.iter().flat_map(|service| {
+        service
+            .targets
+            .iter()
+            .filter(covers)
+            .map(move |target| (service, target))
+    });
+    let (service, _) =
+        claims.max_by_key(|(_, target)| (target.prefix.prefix_len(), width(target.ports)))?;
+    let admitted = service.kind == ServiceKind::Public
+        || service.allow.iter().any(|prefix| prefix.contains(&client));
+    (!admitted).then_some(service)
+}
+
+/// IANA protocol number.
+const TCP: u8 = 6;
 
 /// What is said of one prefix, by itself and by the prefixes around it.
 #[derive(Clone, Debug, Default)]

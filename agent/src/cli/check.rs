@@ -25,7 +25,8 @@ impl Check {
             .map(|(id, service)| (service.name.clone(), id))
             .collect();
         let policy = policy::compile(&config, &ids)?;
-        let warnings = warnings(&config);
+        let mut warnings = warnings(&config);
+        warnings.extend(own_connection(&config));
         match output {
             Output::Json => print::json(&serde_json::json!({
                 "ok": true,
@@ -78,4 +79,18 @@ fn warnings(config: &Config) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// Whether the connection this very command is typed over would be dropped.
+fn own_connection(config: &Config) -> Option<String> {
+    // sshd(8): client address, client port, server address, server port.
+    let connection = std::env::var("SSH_CONNECTION").ok()?;
+    let mut words = connection.split_whitespace();
+    let client = words.next()?.parse().ok()?;
+    let (server, port) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
+    let service = policy::in_the_way(config, client, server, port)?;
+    Some(format!(
+        "your own SSH connection from {client} would need a grant for service `{}`: add {client} to its allow list, or have a grant before you enforce",
+        service.name
+    ))
 }

@@ -21,6 +21,7 @@ use crate::{
     engine::{AGENT_ACTOR, Caller, Engine, Moving},
     kernel::{self, Loaded, Pins},
     ledger::{Entry, Ledger},
+    lock,
 };
 
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ impl Run {
         let config = Config::load(&self.config)?;
         tracing_subscriber::fmt()
             .with_env_filter(
-                EnvFilter::try_from_env("SEKISHO_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+                EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
             )
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
@@ -244,7 +245,7 @@ fn single(config: &Config) -> anyhow::Result<nix::fcntl::Flock<std::fs::File>> {
         .write(true)
         .open(&path)
         .with_context(|| format!("opening {}", path.display()))?;
-    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+    lock::take(file).map_err(|errno| {
         anyhow::anyhow!(
             "another agent uses the ledger {} ({errno}): one machine has one agent; stop it first",
             config.ledger.display()

@@ -1,12 +1,14 @@
 //! Making the kernel map say what the ledger says. Removes before it adds.
 
-use std::collections::HashMap;
-
 use agent_api::AuditKind;
 use filter_abi::Grant;
 
 use super::{AGENT_ACTOR, Engine, ProblemBox};
-use crate::{clock::Moment, kernel::GrantId, ledger::Entry};
+use crate::{
+    clock::Moment,
+    kernel::GrantId,
+    ledger::{Entry, GrantRow},
+};
 
 /// Grants written by one batch.
 const CHUNK: usize = 16_384;
@@ -27,8 +29,36 @@ pub struct Reconciled {
     pub written: u64,
 }
 
-/// What the ledger says of a grant: deadline and idle limit, nanoseconds.
-type Wanted = HashMap<GrantId, (u64, u64)>;
+/// What the ledger says, sorted by grant, with a mark for those that were found in the map. A
+/// sorted list takes half the memory of a hash, which counts with a million grants.
+struct Wanted {
+    rows: Vec<GrantRow>,
+    found: Vec<bool>,
+}
+
+impl Wanted {
+    fn new(mut rows: Vec<GrantRow>) -> Self {
+        rows.sort_unstable_by_key(|row| row.id);
+        let found = vec![false; rows.len()];
+        Self { rows, found }
+    }
+
+    /// The row of a grant, which is marked as found.
+    fn take(&mut self, id: GrantId) -> Option<GrantRow> {
+        let place = self.rows.binary_search_by_key(&id, |row| row.id).ok()?;
+        *self.found.get_mut(place)? = true;
+        self.rows.get(place).copied()
+    }
+
+    /// Rows that were never taken.
+    fn left(&self) -> impl Iterator<Item = &GrantRow> {
+        self.rows
+            .iter()
+            .zip(&self.found)
+            .filter(|(_, found)| !**found)
+            .map(|(row, _)| row)
+    }
+}
 
 impl Engine {
     /// Compares and mends.
@@ -68,28 +98,19 @@ impl Engine {
         let mut rewrite = Vec::new();
         self.maps.scan(&mut |entries| {
             for (id, grant) in entries {
-                match wanted.remove(id) {
+                match wanted.take(*id) {
                     None => remove.push(*id),
-                    Some(want) if want == (grant.deadline_ns, grant.idle_ns) => {}
-                    Some((deadline_ns, idle_ns)) => {
-                        rewrite.push((
-                            *id,
-                            Grant {
-                                deadline_ns,
-                                idle_ns,
-                                ..*grant
-                            },
-                        ));
-                    }
+                    Some(row) if agrees(&row, grant) => {}
+                    Some(row) => rewrite.push((*id, corrected(&row, grant))),
                 }
             }
         })?;
         self.maps.remove_many(&remove)?;
         let mut written = rewrite.len() as u64;
         self.maps.put_many(&rewrite)?;
-        let mut missing: Vec<(GrantId, Grant)> = Vec::with_capacity(CHUNK);
-        for (id, want) in wanted {
-            missing.push((id, fresh(want, now)));
+        let mut missing: Vec<(GrantId, Grant)> = Vec::new();
+        for row in wanted.left() {
+            missing.push((row.id, fresh(row, now)));
             if missing.len() == CHUNK {
                 written += missing.len() as u64;
                 self.maps.put_many(&missing)?;
@@ -106,38 +127,33 @@ impl Engine {
 
     /// The map is empty: the ledger streams into it.
     async fn restore(&self, now: Moment) -> Result<Reconciled, ProblemBox> {
-        let mut chunk: Vec<(GrantId, Grant)> = Vec::with_capacity(CHUNK);
         let mut written = 0u64;
         let mut failed = None;
         self.ledger
-            .each_grant(now.boot_ns, |row| {
-                chunk.push((row.id, fresh((row.deadline_boot_ns, row.idle_ns), now)));
-                if chunk.len() == CHUNK && failed.is_none() {
-                    written += chunk.len() as u64;
-                    failed = self.maps.put_many(&chunk).err();
-                    chunk.clear();
+            .each_grant(now.boot_ns, |rows| {
+                if failed.is_none() {
+                    let grants: Vec<(GrantId, Grant)> =
+                        rows.iter().map(|row| (row.id, fresh(row, now))).collect();
+                    written += grants.len() as u64;
+                    failed = self.maps.put_many(&grants).err();
                 }
             })
             .await?;
-        if let Some(error) = failed {
-            return Err(error.into());
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(Reconciled {
+                removed: 0,
+                written,
+            }),
         }
-        written += chunk.len() as u64;
-        self.maps.put_many(&chunk)?;
-        Ok(Reconciled {
-            removed: 0,
-            written,
-        })
     }
 
     async fn wanted(&self, now: Moment) -> Result<Wanted, ProblemBox> {
-        let mut wanted = Wanted::new();
+        let mut all = Vec::new();
         self.ledger
-            .each_grant(now.boot_ns, |row| {
-                wanted.insert(row.id, (row.deadline_boot_ns, row.idle_ns));
-            })
+            .each_grant(now.boot_ns, |rows| all.extend_from_slice(rows))
             .await?;
-        Ok(wanted)
+        Ok(Wanted::new(all))
     }
 
     async fn reconcile_running(&self) -> Result<Reconciled, ProblemBox> {
@@ -145,12 +161,13 @@ impl Engine {
         let mut suspects = Vec::new();
         self.maps.scan(&mut |entries| {
             for (id, grant) in entries {
-                if wanted.remove(id) != Some((grant.deadline_ns, grant.idle_ns)) {
+                if !wanted.take(*id).is_some_and(|row| agrees(&row, grant)) {
                     suspects.push(*id);
                 }
             }
         })?;
-        suspects.extend(wanted.into_keys());
+        suspects.extend(wanted.left().map(|row| row.id));
+        drop(wanted);
         let mut done = Reconciled::default();
         for id in suspects {
             let turn = self.turn().await;
@@ -164,23 +181,11 @@ impl Engine {
                     done.removed += 1;
                 }
                 (Some(row), None) if !closed => {
-                    self.maps
-                        .put(id, fresh((row.deadline_boot_ns, row.idle_ns), now))?;
+                    self.maps.put(id, fresh(&row, now))?;
                     done.written += 1;
                 }
-                (Some(row), Some(grant))
-                    if (row.deadline_boot_ns, row.idle_ns)
-                        != (grant.deadline_ns, grant.idle_ns) =>
-                {
-                    let (deadline_ns, idle_ns) = (row.deadline_boot_ns, row.idle_ns);
-                    self.maps.put(
-                        id,
-                        Grant {
-                            deadline_ns,
-                            idle_ns,
-                            ..grant
-                        },
-                    )?;
+                (Some(row), Some(grant)) if !agrees(&row, &grant) => {
+                    self.maps.put(id, corrected(&row, &grant))?;
                     done.written += 1;
                 }
                 _ => {}
@@ -190,10 +195,23 @@ impl Engine {
     }
 }
 
-fn fresh((deadline_ns, idle_ns): (u64, u64), now: Moment) -> Grant {
+fn agrees(row: &GrantRow, grant: &Grant) -> bool {
+    (row.deadline_boot_ns, row.idle_ns) == (grant.deadline_ns, grant.idle_ns)
+}
+
+/// The kernel's entry with the ledger's limits.
+fn corrected(row: &GrantRow, grant: &Grant) -> Grant {
     Grant {
-        deadline_ns,
-        idle_ns,
+        deadline_ns: row.deadline_boot_ns,
+        idle_ns: row.idle_ns,
+        ..*grant
+    }
+}
+
+fn fresh(row: &GrantRow, now: Moment) -> Grant {
+    Grant {
+        deadline_ns: row.deadline_boot_ns,
+        idle_ns: row.idle_ns,
         last_seen_ns: now.boot_ns,
         packets: 0,
     }

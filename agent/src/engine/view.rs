@@ -113,7 +113,7 @@ impl Engine {
         };
         let capacity = u64::from(state.config.filter.capacity);
         let [v4, v6] = used;
-        let (_, _, holders) = self.ledger.counts().await?;
+        let holders = self.ledger.holder_count().await?;
         let mut warnings = Vec::new();
         for interface in &state.interfaces {
             if kernel::running_program(interface.index) != Some(interface.program_id) {

@@ -13,11 +13,12 @@ use std::{
 
 use filter_abi::ABI_VERSION;
 use nix::{
-    fcntl::{Flock, FlockArg},
+    fcntl::Flock,
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
 use super::error::KernelError;
+use crate::lock;
 
 /// The pin directories of one installation.
 #[derive(Clone, Debug)]
@@ -40,10 +41,9 @@ impl Pins {
         }
         let root = File::open(&pins.root)
             .map_err(|error| KernelError::io(format!("opening {}", pins.root.display()), error))?;
-        let lock =
-            Flock::lock(root, FlockArg::LockExclusiveNonblock).map_err(|_| KernelError::Owned {
-                path: pins.root.clone(),
-            })?;
+        let lock = lock::take(root).map_err(|_| KernelError::Owned {
+            path: pins.root.clone(),
+        })?;
         let pins = Self {
             _lock: Some(Arc::new(lock)),
             ..pins

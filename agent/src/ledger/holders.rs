@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
-use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+use sqlx::{
+    FromRow as _, QueryBuilder, Row as _, Sqlite, SqlitePool,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use tokio::sync::mpsc;
 
 use super::{Ledger, LedgerError, Writing};
 use crate::kernel::GrantId;
@@ -31,6 +36,17 @@ pub struct GrantRow {
     pub idle_ns: u64,
 }
 
+impl GrantRow {
+    /// The later deadline; the longer idle limit, where none is the longest.
+    fn join(&mut self, other: Self) {
+        self.deadline_boot_ns = self.deadline_boot_ns.max(other.deadline_boot_ns);
+        self.idle_ns = match (self.idle_ns, other.idle_ns) {
+            (0, _) | (_, 0) => 0,
+            (a, b) => a.max(b),
+        };
+    }
+}
+
 /// Which holders; everything given must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -40,26 +56,43 @@ pub struct Selection {
     pub opened_by: Option<String>,
 }
 
+/// Grants in one piece of a full read.
+const PIECE: usize = 8_192;
+
 /// A holder without an idle limit lifts it for all: 0 counts as the largest.
 const GRANTS: &str = "SELECT source, service, max(deadline_boot_ns) AS deadline_boot_ns, \
     CASE WHEN min(idle_ns) = 0 THEN 0 ELSE max(idle_ns) END AS idle_ns FROM holders";
 
 impl Ledger {
-    /// Calls `show` for every grant that has not ended.
+    /// Calls `show` for every grant that has not ended, in pieces and in no order. Two connections
+    /// read one half each: with a million holders the cost is SQLite's and sqlx's work per row.
     pub async fn each_grant(
         &self,
         now_boot_ns: u64,
-        mut show: impl FnMut(GrantRow),
+        mut show: impl FnMut(&[GrantRow]),
     ) -> Result<(), LedgerError> {
-        use tokio_stream::StreamExt as _;
-        let sql = sqlx::AssertSqlSafe(format!(
-            "{GRANTS} WHERE deadline_boot_ns > $1 GROUP BY source, service"
-        ));
-        let mut rows = sqlx::query(sql)
-            .bind(signed(now_boot_ns))
-            .fetch(&self.readers);
-        while let Some(row) = rows.next().await {
-            show(GrantRow::from_row(&row?)?);
+        let middle: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT source FROM holders ORDER BY source LIMIT 1 OFFSET (SELECT count(*) / 2 FROM holders)",
+        )
+        .fetch_optional(&self.readers)
+        .await?;
+        let middle = middle.unwrap_or_default();
+        let (sender, mut receiver) = mpsc::channel(4);
+        let halves = [
+            "SELECT source, service, deadline_boot_ns, idle_ns FROM holders \
+             WHERE deadline_boot_ns > $1 AND source < $2 ORDER BY source, service",
+            "SELECT source, service, deadline_boot_ns, idle_ns FROM holders \
+             WHERE deadline_boot_ns > $1 AND source >= $2 ORDER BY source, service",
+        ];
+        for sql in halves {
+            let query = sqlx::query(sql)
+                .bind(signed(now_boot_ns))
+                .bind(middle.clone());
+            tokio::spawn(stream(self.readers.clone(), query, sender.clone()));
+        }
+        drop(sender);
+        while let Some(piece) = receiver.recv().await {
+            show(&piece?);
         }
         Ok(())
     }
@@ -135,6 +168,12 @@ impl Ledger {
             .collect::<Result<_, _>>()?)
     }
 
+    /// How many holders there are, ended ones that were not swept yet included.
+    pub async fn holder_count(&self) -> Result<u64, LedgerError> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM holders").fetch_one(&self.readers);
+        Ok(unsigned(count.await?))
+    }
+
     /// How many grants there are of each family, (IPv4, IPv6), and how many holders.
     pub async fn counts(&self) -> Result<(u64, u64, u64), LedgerError> {
         let row = sqlx::query(
@@ -194,6 +233,39 @@ pub(crate) async fn remove_holder(
         .execute(&mut **writing)
         .await
         .map(drop)
+}
+
+/// Sends the grants of one query, holders of the same grant summed. A receiver that has gone away
+/// ends it.
+async fn stream(
+    readers: SqlitePool,
+    query: Query<'static, Sqlite, SqliteArguments>,
+    sender: mpsc::Sender<Result<Vec<GrantRow>, sqlx::Error>>,
+) {
+    use tokio_stream::StreamExt as _;
+    let mut rows = query.fetch(&readers);
+    let mut piece: Vec<GrantRow> = Vec::with_capacity(PIECE);
+    while let Some(row) = rows.next().await {
+        let row = match row.and_then(|row| GrantRow::from_row(&row)) {
+            Ok(row) => row,
+            Err(error) => {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        };
+        if let Some(last) = piece.last_mut().filter(|last| last.id == row.id) {
+            last.join(row);
+            continue;
+        }
+        if piece.len() == PIECE {
+            let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE));
+            if sender.send(Ok(full)).await.is_err() {
+                return;
+            }
+        }
+        piece.push(row);
+    }
+    let _ = sender.send(Ok(piece)).await;
 }
 
 fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {

@@ -114,6 +114,25 @@ fn the_portals_address_alone_is_not_protected_and_a_listed_prefix_is() {
     assert_eq!(flags("8.8.8.8"), None);
 }
 
+#[test]
+fn a_configuration_that_shuts_a_connection_out_is_noticed() {
+    let mut config = config(&[("ssh", &["198.51.100.10 tcp/22"])]);
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let shut = |config: &Config, server: &str, port| {
+        let service = in_the_way(config, ip("192.0.2.7"), ip(server), port);
+        service.map(|service| service.name.clone())
+    };
+    assert_eq!(shut(&config, "198.51.100.10", 22).as_deref(), Some("ssh"));
+    assert_eq!(shut(&config, "198.51.100.10", 2222), None);
+    assert_eq!(
+        shut(&config, "192.0.2.1", 8443),
+        None,
+        "the portal is public"
+    );
+    config.services[0].allow = vec!["192.0.2.0/24".parse().unwrap()];
+    assert_eq!(shut(&config, "198.51.100.10", 22), None);
+}
+
 fn claim() -> impl Strategy<Value = String> {
     let prefix = prop_oneof![
         Just("198.51.100.0/24"),
