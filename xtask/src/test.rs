@@ -32,5 +32,9 @@ pub fn run(args: &Args) -> Result<()> {
         .args(&args.filter)
         .env("SEKISHO_BIN", &binaries.sekisho)
         .env("SEKISHO_PORTAL_BIN", &binaries.portal);
+    if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
+        // The tests' errors say what happened; forty lines of who called whom would hide it.
+        cargo.env("RUST_LIB_BACKTRACE", "0");
+    }
     command::run(&mut cargo)
 }
