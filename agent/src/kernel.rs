@@ -45,6 +45,9 @@ pub struct Switches {
     pub ether_types: Vec<u16>,
 }
 
+/// What a scan calls with each piece.
+pub type Show<'a> = &'a mut dyn FnMut(&[(GrantId, Grant)]);
+
 /// The maps, as the engine uses them. Tests bring a table in memory.
 pub trait Maps: Send + Sync {
     /// The grant as the kernel holds it now.
@@ -58,7 +61,7 @@ pub trait Maps: Send + Sync {
     /// Removes many; those that are not there do not matter.
     fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError>;
     /// Shows every grant, in pieces. What changes meanwhile may be missed or seen twice.
-    fn scan(&self, show: &mut dyn FnMut(&[(GrantId, Grant)])) -> Result<(), KernelError>;
+    fn scan(&self, show: Show<'_>) -> Result<(), KernelError>;
     /// Puts other tables and switches in force, all at once: no packet sees half of two.
     fn apply(&self, policy: &Policy, switches: &Switches) -> Result<(), KernelError>;
     /// Puts other switches in force.

@@ -104,6 +104,9 @@ struct Area {
     paint: Paint,
 }
 
+/// What is said of a prefix itself: whether it is protected, and the claims on it.
+type Own = (bool, Vec<(Ports, Target)>);
+
 /// Flattens a configuration. Every service must have a number in `ids`.
 pub fn compile(config: &Config, ids: &ServiceIds) -> Result<Policy, PolicyError> {
     let areas = areas(config, ids);
@@ -147,7 +150,7 @@ pub fn compile(config: &Config, ids: &ServiceIds) -> Result<Policy, PolicyError>
 /// Every prefix that is named, with everything that holds for it. From the widest prefix to the
 /// most specific, each starts as what encloses it and paints its own targets over that.
 fn areas(config: &Config, ids: &ServiceIds) -> BTreeMap<IpNet, Area> {
-    let mut own: BTreeMap<(u8, IpNet), (bool, Vec<(Ports, Target)>)> = BTreeMap::new();
+    let mut own: BTreeMap<(u8, IpNet), Own> = BTreeMap::new();
     for prefix in &config.filter.protect {
         own.entry((prefix.prefix_len(), *prefix)).or_default().0 = true;
     }

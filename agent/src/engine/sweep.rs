@@ -21,7 +21,7 @@ impl Engine {
         if rows.is_empty() {
             return Ok(0);
         }
-        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        rows.sort_by_key(|row| row.id);
         let remaining = self.remaining(&rows, now).await?;
         self.shut(&rows, &remaining)?;
         let closing = Closing {

@@ -15,7 +15,7 @@ use filter_abi::{
 use ipnet::IpNet;
 
 use super::{
-    GrantId, Maps, Switches, barrier::wait_for_readers, error::KernelError, layout::LAYOUTS,
+    GrantId, Maps, Show, Switches, barrier::wait_for_readers, error::KernelError, layout::LAYOUTS,
     map::Map, pins::Pins,
 };
 use crate::policy::Policy;
@@ -305,7 +305,7 @@ impl Maps for FilterMaps {
         self.grants_v6.delete_many(&v6)
     }
 
-    fn scan(&self, show: &mut dyn FnMut(&[(GrantId, Grant)])) -> Result<(), KernelError> {
+    fn scan(&self, show: Show<'_>) -> Result<(), KernelError> {
         self.grants_v4.scan(|entries| {
             let entries: Vec<(GrantId, Grant)> = entries
                 .into_iter()

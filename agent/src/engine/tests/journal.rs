@@ -36,7 +36,7 @@ async fn a_flood_of_refusals_is_counted_instead_of_written() {
         (folded.kind, folded.outcome.as_str()),
         (AuditKind::Login, "wrong-code")
     );
-    assert_eq!(folded.count as usize + written, 5_000);
+    assert_eq!(folded.count + written as u64, 5_000);
     let chain = world.engine.ledger().verify().await.unwrap();
     assert!(chain.intact, "{chain:?}");
 }

@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     engine::{Caller, Engine},
-    kernel::{GrantId, KernelError, Maps, Switches},
+    kernel::{GrantId, KernelError, Maps, Show, Switches},
     ledger::Ledger,
     policy::Policy,
 };
@@ -91,7 +91,7 @@ impl Maps for FakeMaps {
         Ok(())
     }
 
-    fn scan(&self, show: &mut dyn FnMut(&[(GrantId, Grant)])) -> Result<(), KernelError> {
+    fn scan(&self, show: Show<'_>) -> Result<(), KernelError> {
         let all: Vec<(GrantId, Grant)> = self
             .table()
             .grants
