@@ -31,6 +31,7 @@ CREATE TABLE tokens (
     last_step    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX tokens_by_user ON tokens (user_id, state);
+CREATE INDEX tokens_by_name ON tokens (user_name COLLATE NOCASE);
 
 -- Single-use invitations to enrol.
 CREATE TABLE tickets (
@@ -65,7 +66,8 @@ CREATE TABLE cookies (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cookies_by_user ON cookies (user_id);
 
--- Failures in a row per user name, whether such a user exists or not.
+-- Failures in a row per user name, whether such a user exists or not. The name stands here as a
+-- keyed hash: people type their password where the name belongs.
 CREATE TABLE waits (
     user     TEXT PRIMARY KEY,
     failures INTEGER NOT NULL,

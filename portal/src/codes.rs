@@ -143,6 +143,19 @@ impl Codes {
         Ok((sealed, self.vault.key_id()))
     }
 
+    /// See [`Vault::pseudonym`].
+    pub(crate) fn pseudonym(&self, name: &str) -> String {
+        self.vault.pseudonym(name)
+    }
+
+    /// Takes the key that a verb rotated to, if one did.
+    pub(crate) async fn follow_rotation(&self) -> Result<(), CodesError> {
+        match self.store.fact("key").await? {
+            Some(id) if id != self.vault.key_id() => self.take_key(),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the key file again.
     pub(crate) fn take_key(&self) -> Result<(), CodesError> {
         self.vault.change(Key::read(&self.key_file)?);

@@ -118,8 +118,8 @@ impl UserName {
         &self.0
     }
 
-    /// Under which failures are counted: no evasion by case.
-    pub(crate) fn key(&self) -> String {
+    /// No evasion by case.
+    pub(crate) fn lower(&self) -> String {
         self.0.to_lowercase()
     }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admit;
 mod audit;
 pub mod cli;
 mod client_addr;

@@ -5,7 +5,7 @@ use agent_api::AuditKind;
 
 use crate::{
     access,
-    audit::{clean, draft},
+    audit::draft,
     client_addr::ClientAddr,
     clock::Stopwatch,
     codes::CodeRefused,
@@ -159,68 +159,6 @@ impl Portal {
         })
     }
 
-    /// The limits, and a readable name. An admitted attempt counts as a failure until it succeeds.
-    pub(crate) async fn admit(
-        &self,
-        typed: &Typed<'_>,
-    ) -> Result<Result<UserName, Refusal>, Failure> {
-        if let Err(refusal) = self.admit_source(typed.from) {
-            return Ok(Err(refusal));
-        }
-        let Some(name) = UserName::parse(typed.username) else {
-            return Ok(Err(Refusal::generic("bad-user-name")));
-        };
-        let (backoff, now) = (self.backoff(), self.now().as_second());
-        Ok(
-            match self.store.count_attempt(&name.key(), &backoff, now).await? {
-                Ok(()) => Ok(name),
-                Err(wait) if backoff.is_exhausted(wait.failures) => Err(Refusal {
-                    shown: Shown::Locked,
-                    reason: "too-many-failures",
-                }),
-                Err(wait) => Err(Refusal {
-                    shown: Shown::Wait(wait.until - now),
-                    reason: "user-must-wait",
-                }),
-            },
-        )
-    }
-
-    /// Where a directory knows one person by several names, failures count under the person's own
-    /// name too, so that another spelling gives no further tries. The wait is not shown: it would
-    /// tell whose name was typed.
-    async fn admit_also(
-        &self,
-        typed: &UserName,
-        account: &Account,
-    ) -> Result<Result<(), Refusal>, Failure> {
-        let own = account.name.to_lowercase();
-        if own == typed.key() {
-            return Ok(Ok(()));
-        }
-        let now = self.now().as_second();
-        let counted = self.store.count_attempt(&own, &self.backoff(), now).await?;
-        Ok(counted.map_err(|_| Refusal::generic("user-must-wait")))
-    }
-
-    async fn forgive(&self, typed: &UserName, own: &str) -> Result<(), Failure> {
-        self.store.forgive(&typed.key()).await?;
-        self.store.forgive(&own.to_lowercase()).await?;
-        Ok(())
-    }
-
-    fn admit_source(&self, from: ClientAddr) -> Result<(), Refusal> {
-        self.rates.count(SourceKey::of(from.ip())).map_err(|wait| {
-            let seconds = i64::try_from(wait.as_secs())
-                .unwrap_or(i64::MAX)
-                .saturating_add(1);
-            Refusal {
-                shown: Shown::Wait(seconds),
-                reason: "source-must-wait",
-            }
-        })
-    }
-
     pub(crate) async fn password(
         &self,
         account: Account,
@@ -279,7 +217,10 @@ impl Portal {
     pub(crate) async fn down(&self, typed: &Typed<'_>, failure: &Failure) -> Refusal {
         tracing::warn!(%failure, request = typed.request_id, "a log-in could not be judged");
         if let Some(name) = UserName::parse(typed.username) {
-            let _ = self.store.uncount_attempt(&name.key()).await;
+            let _ = self
+                .store
+                .uncount_attempt(&self.wait_key(&name.lower()))
+                .await;
         }
         match failure {
             Failure::Directory(_) => Refusal {
@@ -310,10 +251,7 @@ impl Portal {
             Err(refusal) => refusal.reason,
         };
         let mut record = draft(AuditKind::Login, outcome);
-        record.user = Some(match &trace.account {
-            Some(account) => account.name.clone(),
-            None => clean(typed.username),
-        });
+        record.user = Some(self.recorded_name(trace, typed).await);
         record.source = Some(typed.from.ip());
         record.token = trace.token.clone();
         record.reason = trace.note.clone();
@@ -334,12 +272,12 @@ impl Portal {
             self.store.add_attempt(&account.id, &attempt).await?;
         }
         if judged.is_err() {
-            self.note_spray(typed).await?;
+            self.note_spray(typed, trace).await?;
         }
         Ok(())
     }
 
-    async fn note_spray(&self, typed: &Typed<'_>) -> Result<(), Failure> {
+    async fn note_spray(&self, typed: &Typed<'_>, trace: &Trace) -> Result<(), Failure> {
         let user = typed.username.trim().to_lowercase();
         for kind in self
             .spray
@@ -347,7 +285,7 @@ impl Portal {
         {
             let mut record = draft(AuditKind::Login, kind.code());
             record.source = Some(typed.from.ip());
-            record.user = Some(clean(typed.username));
+            record.user = Some(self.recorded_name(trace, typed).await);
             record.request_id = Some(typed.request_id.to_owned());
             record.reason = Some("within ten minutes".into());
             tracing::warn!(source = %typed.from.ip(), what = kind.code(), "spraying noticed");

@@ -5,7 +5,7 @@ use agent_api::AuditKind;
 use zeroize::Zeroizing;
 
 use crate::{
-    audit::{clean, draft},
+    audit::draft,
     clock::Stopwatch,
     directory::Password,
     enrol::{Offer, Origin, TooMany},
@@ -35,10 +35,7 @@ impl Portal {
             AuditKind::Ticket,
             judged.as_ref().map_or_else(|r| r.reason, |_| "used"),
         );
-        record.user = Some(match &trace.account {
-            Some(account) => account.name.clone(),
-            None => clean(typed.username),
-        });
+        record.user = Some(self.recorded_name(&trace, typed).await);
         record.source = Some(typed.from.ip());
         record.reason = trace.note;
         record.request_id = Some(typed.request_id.to_owned());
@@ -67,6 +64,9 @@ impl Portal {
             return Ok(Err(Refusal::generic("unknown-user")));
         };
         trace.account = Some(account.clone());
+        if let Err(refusal) = self.admit_also(&name, &account).await? {
+            return Ok(Err(refusal));
+        }
         let digest = random::digest(&ticket_letters(ticket));
         let Some(open) = self.store.open_ticket(&digest, &account.id, now).await? else {
             return Ok(Err(Refusal::generic("no-such-ticket")));
@@ -91,7 +91,8 @@ impl Portal {
             "{}, vouched by {}: {}",
             row.id, row.issued_by, row.note
         ));
-        self.store.forgive(&name.key()).await?;
+        let own = passed.account().name.clone();
+        self.forgive(&name, &own).await?;
         self.store.lift_bar(id).await?;
         let replaces = row.replaces.as_deref();
         match self

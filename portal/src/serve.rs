@@ -171,6 +171,9 @@ async fn jobs(portal: Arc<Portal>, mut certificates: tls::Certificates) {
             }
             Err(failure) => tracing::error!(%failure, "the database fails"),
         }
+        if let Err(failure) = portal.codes.follow_rotation().await {
+            tracing::error!(%failure, "the key was rotated, and the new one cannot be read");
+        }
         if let Err(failure) = tidy(&portal).await {
             tracing::error!(%failure, "old rows cannot be dropped");
         }

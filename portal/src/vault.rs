@@ -7,6 +7,9 @@ use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead as _, KeyInit as _, Payload},
 };
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::key::Key;
@@ -61,6 +64,20 @@ impl Vault {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// A name that may be somebody's password, typed into the wrong field: the same for the same
+    /// name, and worth nothing without the key.
+    pub(crate) fn pseudonym(&self, name: &str) -> String {
+        let key = self.key();
+        // HMAC takes keys of every length; 32 bytes never fail.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.bytes()) else {
+            return String::new();
+        };
+        mac.update(b"sekisho name\0");
+        mac.update(name.as_bytes());
+        let tag = mac.finalize().into_bytes();
+        HEXLOWER.encode(tag.get(..16).unwrap_or_default())
     }
 
     /// version | key id | nonce | ciphertext and tag.

@@ -240,7 +240,10 @@ async fn end_everything(desk: &Desk, id: Option<&str>, name: &str, reason: Strin
 }
 
 async fn unlock(desk: &Desk, name: &str) -> Result<()> {
-    let forgiven = desk.store.forgive(&name.to_lowercase()).await?;
+    let forgiven = desk
+        .store
+        .forgive(&desk.codes().await?.pseudonym(&name.to_lowercase()))
+        .await?;
     if forgiven {
         record(desk, "unlocked", name, None).await?;
     }

@@ -180,6 +180,15 @@ impl Store {
             .await?)
     }
 
+    /// How a user name is written, if somebody of this name has or had a token.
+    pub(crate) async fn known_name(&self, typed: &str) -> Result<Option<String>, StoreError> {
+        let known = "SELECT user_name FROM tokens WHERE user_name = $1 COLLATE NOCASE LIMIT 1";
+        Ok(sqlx::query_scalar(known)
+            .bind(typed)
+            .fetch_optional(&self.readers)
+            .await?)
+    }
+
     /// Takes a step of an active token for good. False: this step or a later one was taken.
     pub(crate) async fn claim_step(
         &self,

@@ -66,6 +66,15 @@ fn the_same_secret_is_sealed_differently_each_time() {
 }
 
 #[test]
+fn a_pseudonym_is_the_same_for_a_name_and_a_key_only() {
+    let (one, other) = (Vault::new(Key::random()), Vault::new(Key::random()));
+    assert_eq!(one.pseudonym("alice"), one.pseudonym("alice"));
+    assert_ne!(one.pseudonym("alice"), one.pseudonym("bob"));
+    assert_ne!(one.pseudonym("alice"), other.pseudonym("alice"));
+    assert_eq!(one.pseudonym("").len(), 32);
+}
+
+#[test]
 fn debug_shows_no_key() {
     let key = Key::random();
     let shown = format!("{:?}", Vault::new(key.clone()));

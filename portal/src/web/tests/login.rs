@@ -198,7 +198,13 @@ async fn a_hundred_failures_in_a_row_need_an_operator() {
         .await;
     assert_eq!(locked.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(locked.body.contains("Ask your IT desk"), "{}", locked.body);
-    assert!(site.portal.store.forgive("alice").await.unwrap());
+    assert!(
+        site.portal
+            .store
+            .forgive(&site.portal.wait_key("alice"))
+            .await
+            .unwrap()
+    );
     site.in_as("alice", &seed).await;
 }
 
@@ -304,4 +310,44 @@ async fn an_account_that_is_disabled_gets_the_same_refusal() {
         .await;
     assert_eq!(got.status, StatusCode::UNAUTHORIZED);
     assert_eq!(site.agent.outcomes(), ["account-not-active"]);
+}
+
+#[tokio::test]
+async fn a_password_typed_as_the_name_is_written_nowhere() {
+    let site = Site::new("").await;
+    let secret = "Password of Alice";
+    for _ in 0..5 {
+        site.log_in(secret, secret, "000000").await;
+    }
+    let form = [
+        ("username", secret),
+        ("password", secret),
+        ("ticket", "ABCD"),
+    ];
+    site.send(Ask::post("/ticket", &form)).await;
+    site.agent.set_down(true);
+    site.clock.advance(3600);
+    site.log_in(secret, secret, "000000").await;
+    site.portal.store.close().await;
+    let audit = format!("{:?}", site.agent.audit.lock().unwrap());
+    assert!(
+        audit.contains("nobody#") && !audit.to_lowercase().contains("password of"),
+        "{audit}"
+    );
+    let marks: std::collections::HashSet<_> = site
+        .agent
+        .audit
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|record| record.user.clone())
+        .collect();
+    assert_eq!(marks.len(), 1, "the same name has the same mark");
+    for entry in std::fs::read_dir(site.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).to_lowercase();
+            assert!(!text.contains("password of alice"), "{}", path.display());
+        }
+    }
 }
