@@ -188,13 +188,15 @@ impl Ledger {
     }
 }
 
-/// Inserts a holder or extends it: a deadline never moves closer by asking again.
+/// Inserts a holder or extends it: a deadline never moves closer by asking again, and what an
+/// operator opened stays the operator's, so that the portal cannot close it.
 pub(crate) async fn put_holder(writing: &mut Writing, row: &HolderRow) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO holders (source, service, user, factor, opened_ms, opened_by, deadline_ms, \
          deadline_boot_ns, idle_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          ON CONFLICT (source, service, user) DO UPDATE SET factor = excluded.factor, \
-         opened_by = excluded.opened_by, idle_ns = excluded.idle_ns, \
+         opened_by = CASE WHEN opened_by = 'portal' THEN excluded.opened_by ELSE opened_by END, \
+         idle_ns = excluded.idle_ns, \
          deadline_ms = max(deadline_ms, excluded.deadline_ms), \
          deadline_boot_ns = max(deadline_boot_ns, excluded.deadline_boot_ns)",
     )

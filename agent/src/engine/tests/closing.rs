@@ -69,6 +69,28 @@ async fn the_portal_closes_only_what_it_opened() {
 }
 
 #[tokio::test]
+async fn a_log_in_does_not_make_an_operators_grant_the_portals() {
+    let world = World::new().await;
+    world
+        .engine
+        .open(&ROOT, ask("192.0.2.7", "web", "alice", 600))
+        .await
+        .unwrap();
+    world
+        .engine
+        .open(&PORTAL, ask("192.0.2.7", "web", "alice", 60))
+        .await
+        .unwrap();
+    let closed = world
+        .engine
+        .close(&PORTAL, by_user("alice"), Stopwatch::start())
+        .await
+        .unwrap();
+    assert_eq!(closed.count, 0);
+    assert!(world.in_kernel("192.0.2.7", "web").is_some());
+}
+
+#[tokio::test]
 async fn a_close_without_a_word_about_what_is_refused() {
     let world = World::new().await;
     let refusal = world
