@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -69,14 +69,15 @@ impl Said {
     /// The password's result of somebody who was found.
     fn password(&self) -> Result<String> {
         let json = self.json()?;
-        ensure!(json["found"] == true, "{json}");
-        Ok(json["password"].as_str().unwrap_or("not asked").to_owned())
+        ensure!(json.get("found") == Some(&Value::Bool(true)), "{json}");
+        let word = json.get("password").and_then(Value::as_str);
+        Ok(word.unwrap_or("not asked").to_owned())
     }
 
     fn is_nobody(&self) -> Result<()> {
         let json = self.json()?;
         ensure!(
-            json["found"] == false && !self.output.status.success(),
+            json.get("found") == Some(&Value::Bool(false)) && !self.output.status.success(),
             "{json}"
         );
         Ok(())
@@ -115,7 +116,7 @@ fn ask(
              timeout = \"2s\"\n{more}",
         ),
     )?;
-    let started = Instant::now();
+    let started = xtask::clock::instant();
     let mut child = Command::new(tools::portal()?)
         .arg("--config")
         .arg(&config)
@@ -267,7 +268,7 @@ fn the_next_server_is_asked_when_one_is_down() -> Result<()> {
     second.stop()?;
     ensure!(site.ask(&urls, "", "alice", ALICE_PASSWORD)?.password()? == "right");
     ensure!(site.slapd.binds_of_people() == 1, "{}", site.slapd.log());
-    let said = site.ask(&[nobody.clone()], "", "alice", ALICE_PASSWORD)?;
+    let said = site.ask(std::slice::from_ref(&nobody), "", "alice", ALICE_PASSWORD)?;
     ensure!(both(&said.output).contains(&nobody), "the server is named");
     said.is_unavailable()
 }
