@@ -82,7 +82,8 @@ impl State {
 
 /// What only one writer at a time may touch.
 pub(crate) struct Turn {
-    head: Head,
+    /// None: to be read again, because a commit was not acknowledged.
+    head: Option<Head>,
     /// Entries in the tables: IPv4, IPv6.
     used: [u64; 2],
     flood: Flood,
@@ -116,7 +117,7 @@ impl Engine {
         let switches = switch::remembered(&ledger, &config).await?;
         let (v4, v6, _) = ledger.counts().await?;
         let turn = Turn {
-            head: ledger.head().await?,
+            head: None,
             used: [v4, v6],
             flood: Flood::default(),
             unrecorded: Vec::new(),

@@ -73,7 +73,11 @@ pub fn text(status: &Status, counters: &Counters) -> String {
             interface: interface.name.clone(),
             xdp_mode: interface.xdp_mode.name().into(),
         };
-        interfaces.get_or_create(&labels).set(1);
+        let lost = status
+            .warnings
+            .iter()
+            .any(|w| w.starts_with(&format!("{} does not carry", interface.name)));
+        interfaces.get_or_create(&labels).set(i64::from(!lost));
     }
     registry.register("attached", "1: the filter is on this interface", interfaces);
     let (used, capacity) = (Family::<FamilyLabels, Gauge>::default(), Family::default());

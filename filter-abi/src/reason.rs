@@ -128,7 +128,10 @@ impl Reason {
 }
 
 /// The list is in the order of the numbers.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, bounded by the length")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, bounded by the length"
+)]
 const _: () = {
     assert!(Reason::ALL.len() == Reason::COUNT as usize);
     let mut at = 0;

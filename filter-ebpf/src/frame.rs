@@ -28,8 +28,9 @@ impl<'a> Frame<'a> {
     fn byte(&self, at: usize) -> Option<u8> {
         let mut byte = 0u8;
         let into = (&raw mut byte).cast();
+        let at = u32::try_from(at).ok()?;
         // SAFETY: the helper writes one byte, to a local that outlives the call, or fails.
-        let error = unsafe { bpf_xdp_load_bytes(self.context.as_ptr().cast(), at as u32, into, 1) };
+        let error = unsafe { bpf_xdp_load_bytes(self.context.as_ptr().cast(), at, into, 1) };
         (error == 0).then_some(byte)
     }
 }
@@ -60,15 +61,20 @@ impl Window for Frame<'_> {
     /// Written as two halves and read as a whole: the verifier follows a stack slot only when it
     /// is read as it was written (`check_stack_read_fixed_off` in kernel/bpf/verifier.c).
     #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "offsets are bounded by REACH, and a BPF register has 64 bits"
+    )]
     fn forget(at: usize) -> usize {
-        let mut whole = core::mem::MaybeUninit::<u64>::uninit();
-        let low = whole.as_mut_ptr().cast::<u32>();
-        // SAFETY: both writes stay inside `whole`, which is aligned for either width, and together
-        // they initialise all of it before the read.
-        unsafe {
-            low.write_volatile(at as u32);
-            low.add(1).write_volatile(0);
-            low.cast::<u64>().read_volatile() as usize
-        }
+        let mut whole = 0u64;
+        let low = (&raw mut whole).cast::<u32>();
+        // SAFETY: the first half of `whole`, which is aligned for it.
+        unsafe { low.write_volatile(at as u32) };
+        // SAFETY: `whole` has two halves; this is where the second one starts.
+        let high = unsafe { low.add(1) };
+        // SAFETY: the second half of `whole`.
+        unsafe { high.write_volatile(0) };
+        // SAFETY: all of `whole`, initialised and aligned.
+        unsafe { (&raw const whole).read_volatile() as usize }
     }
 }

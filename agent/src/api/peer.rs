@@ -65,11 +65,27 @@ pub(super) async fn admit(
             reason: Some(format!("{} {}", request.method(), request.uri().path())),
             ..Entry::default()
         };
-        if let Err(error) = shared.engine.note_refusal(entry).await {
+        let engine = std::sync::Arc::clone(&shared.engine);
+        let noted = to_the_end(async move { engine.note_refusal(entry).await }).await;
+        if let Some(Err(error)) = noted {
             tracing::error!(%error, "a refusal could not be written to the audit");
         }
         return Reply(problem(ProblemCode::Forbidden, text)).into_response();
     };
     request.extensions_mut().insert(Caller { role, uid });
-    next.run(request).await
+    match to_the_end(next.run(request)).await {
+        Some(response) => response,
+        None => {
+            let text = "the request failed inside the agent; see its log";
+            Reply(problem(ProblemCode::Unavailable, text)).into_response()
+        }
+    }
+}
+
+/// Runs work that must not stop half-way because the caller hangs up: a request's future is dropped
+/// with its connection, a task of its own is not. None: it panicked.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    tokio::spawn(work).await.ok()
 }

@@ -227,7 +227,7 @@ async fn metrics_say_the_mode_in_use() {
     let text = String::from_utf8(body).unwrap();
     for line in [
         "sekisho_enforcing 1",
-        "sekisho_attached{interface=\"eth0\",xdp_mode=\"native\"} 1",
+        "sekisho_attached{interface=\"eth0\",xdp_mode=\"native\"} 0",
         "sekisho_packets_total{reason=\"NoGrant\",action=\"drop\"} 14",
         "sekisho_would_drop_packets_total{reason=\"NoGrant\",action=\"drop\"} 31",
     ] {

@@ -57,7 +57,10 @@ impl Detach {
     fn without_agent(&self) -> anyhow::Result<Vec<String>> {
         let config = Config::load(&self.config)
             .context("no agent is running, so the configuration must say where the pins are")?;
-        Ok(detach_all(&Pins::existing(&config.filter.bpffs)?)?)
+        // Taken as an agent would take them: one that runs elsewhere keeps its filter.
+        let pins = Pins::prepare(&config.filter.bpffs)
+            .context("an agent that is running is asked through its --socket")?;
+        Ok(detach_all(&pins)?)
     }
 }
 

@@ -125,9 +125,18 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
 /// Puts grants, denials and services into the maps, before the program sees a packet with them.
 async fn fill(engine: &Engine) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
-    let mended = engine.reconcile(Moving::Still).await?;
-    engine.restore_denies().await?;
+    // The services come first: without grants they are shut, which is the safe state to attach in.
     let closed = engine.start().await?;
+    let mended = match engine.reconcile(Moving::Still).await {
+        Ok(mended) => mended,
+        Err(error) => {
+            tracing::error!(%error, "not all grants could be restored; it is tried again");
+            Default::default()
+        }
+    };
+    if let Err(error) = engine.restore_denies().await {
+        tracing::error!(%error, "the deny prefixes could not be restored; it is tried again");
+    }
     tracing::info!(
         removed = mended.removed,
         written = mended.written,
@@ -147,28 +156,37 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
         detached: stop.clone(),
     };
     let served = tokio::spawn(api::serve(listener, api::router(shared), stopping.clone()));
-    let chores = tokio::spawn(chores(Arc::clone(&engine)));
+    let chores = tokio::spawn(chores(Arc::clone(&engine), stopping.clone()));
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::debug!(%error, "no service manager listens");
     }
     tracing::info!("ready");
-    wait_for_the_end(&engine, stopping).await;
+    wait_for_the_end(&engine, stopping.clone()).await;
+    let detached = *stopping.borrow();
     stop.send_replace(true);
-    // Requests under way are finished; one that hangs does not keep the agent.
-    let _ = tokio::time::timeout(Duration::from_secs(5), served).await;
-    chores.abort();
-    let reason = Some("the filter stays in force".into());
-    if let Err(error) = engine
-        .note(Entry {
-            reason,
-            ..Entry::ok(AuditKind::Stop, AGENT_ACTOR)
-        })
-        .await
-    {
+    // Requests and chores under way are finished; one that hangs does not keep the agent.
+    let finished = async {
+        let _ = served.await;
+        let _ = chores.await;
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(5), finished).await;
+    if let Err(error) = engine.record_unrecorded().await {
+        tracing::error!(%error, "closed holders are not in the ledger and return at the next start");
+    }
+    let reason = if detached {
+        "the filter was detached"
+    } else {
+        "the filter stays in force"
+    };
+    let entry = Entry {
+        reason: Some(reason.into()),
+        ..Entry::ok(AuditKind::Stop, AGENT_ACTOR)
+    };
+    if let Err(error) = engine.note(entry).await {
         tracing::error!(%error, "the stop could not be written to the audit");
     }
     engine.ledger().close().await;
-    tracing::info!("stopped; the filter stays in force");
+    tracing::info!(reason, "stopped");
 }
 
 async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) {
@@ -200,16 +218,20 @@ async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) 
 }
 
 /// What must happen from time to time. A failure is logged and tried again at the next turn.
-async fn chores(engine: Arc<Engine>) {
+async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut sweep = tokio::time::interval(SWEEP);
     let mut idle = tokio::time::interval(IDLE_SWEEP);
     let mut reconcile = tokio::time::interval(RECONCILE);
     reconcile.tick().await;
     loop {
         let failed = tokio::select! {
+            _ = stopping.changed() => return,
             _ = sweep.tick() => sweep_once(&engine).await,
             _ = idle.tick() => {
-                let noted = engine.ledger().note_time(SystemClock.now().wall).await;
+                for text in engine.lost_interfaces() {
+                    tracing::error!("{text}");
+                }
+                let noted = engine.ledger().note_time(SystemClock.now()).await;
                 match noted {
                     Ok(()) => engine.sweep_idle().await.map(drop),
                     Err(error) => Err(error.into()),

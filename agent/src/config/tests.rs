@@ -89,6 +89,7 @@ fn each_bad_line_is_refused_with_its_place_and_advice() {
         "[\"eth0\"]\nxdp_mode = \"fast\"",
         "unknown variant `fast`",
     );
+    refused("[7]", "[901]", "the portal could do everything");
     refused("user = 901", "user = 0", "must not run as root");
     refused("192.0.2.1:8443\"", "192.0.2.1\"", "is not an endpoint");
     refused("192.0.2.1:8443\"", "0.0.0.0:8443\"", "not a wildcard");

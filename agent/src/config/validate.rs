@@ -31,7 +31,7 @@ type Found = Vec<(Range<usize>, String)>;
 pub(super) fn validate(file: file::File) -> Result<Config, Found> {
     let mut found = Found::new();
     let lengths = lengths(&file.grants, &mut found);
-    let operators = file
+    let operators: Vec<u32> = file
         .agent
         .operators
         .iter()
@@ -65,6 +65,16 @@ pub(super) fn validate(file: file::File) -> Result<Config, Found> {
         .filter(|portal| !portal.endpoints.is_empty())
     {
         services.push(portal_service(portal));
+    }
+    if let Some(portal) = portal
+        .as_ref()
+        .filter(|portal| operators.contains(&portal.uid))
+    {
+        let text = format!(
+            "the portal's uid {} is listed under operators, so the portal could do everything; remove it there",
+            portal.uid
+        );
+        found.push((0..0, text));
     }
     if !found.is_empty() {
         return Err(found);

@@ -73,12 +73,13 @@ impl Engine {
         };
         let mut turn = self.turn().await;
         let now = self.now();
-        let rows = self.ledger.holders(&selection).await?;
+        let mut rows = self.ledger.holders(&selection).await?;
+        rows.retain(|row| !turn.is_struck(row));
         let whole = selection.user.is_none() && selection.opened_by.is_none();
         let remaining = if whole {
             HashMap::new()
         } else {
-            self.remaining(&rows, now).await?
+            self.remaining(&turn, &rows, now).await?
         };
         self.shut(&rows, &remaining)?;
         let took = arrived.elapsed();
@@ -102,18 +103,21 @@ impl Engine {
     /// What is left of each grant once these holders are gone: deadline and idle limit.
     pub(super) async fn remaining(
         &self,
+        turn: &Turn,
         rows: &[HolderRow],
         now: Moment,
     ) -> Result<HashMap<GrantId, (u64, u64)>, ProblemBox> {
         let mut left: HashMap<GrantId, (u64, u64)> = HashMap::new();
-        let mut leaving: HashMap<GrantId, Vec<&str>> = HashMap::new();
+        let mut leaving: HashMap<GrantId, Vec<&HolderRow>> = HashMap::new();
         for row in rows {
-            leaving.entry(row.id).or_default().push(&row.user);
+            leaving.entry(row.id).or_default().push(row);
         }
-        for (id, users) in leaving {
-            let staying = self.ledger.holders(&open::of(id)).await?;
-            let staying = staying.iter().filter(|row| {
-                row.deadline_boot_ns > now.boot_ns && !users.contains(&row.user.as_str())
+        for (id, gone) in leaving {
+            let holders = self.ledger.holders(&open::of(id)).await?;
+            let staying = holders.iter().filter(|row| {
+                row.deadline_boot_ns > now.boot_ns
+                    && !turn.is_struck(row)
+                    && !gone.iter().any(|other| other.is_same(row))
             });
             for row in staying {
                 let (deadline, idle) = left.entry(id).or_insert((0, row.idle_ns));
@@ -172,18 +176,18 @@ impl Engine {
             }
             last = Some(row.id);
         }
-        let mut rest = rows.as_slice();
-        while !rest.is_empty() {
-            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK));
+        // Remembered before the first wait and forgotten chunk by chunk as they are recorded.
+        let already = turn.unrecorded.len();
+        turn.unrecorded.extend_from_slice(&rows);
+        for chunk in rows.chunks(CHUNK) {
             if let Err(error) = self.strike_chunk(turn, chunk, closing, now).await {
-                turn.unrecorded.extend_from_slice(rest);
                 let text = format!(
                     "closed in the kernel, but the ledger could not record it ({error}): it would return at the next start of the agent unless the record succeeds; it is tried again every second"
                 );
                 tracing::error!(%error, "the ledger could not record a close; trying again");
                 return Err(problem(ProblemCode::Unavailable, text).into());
             }
-            rest = behind;
+            turn.unrecorded.drain(already..already + chunk.len());
         }
         Ok(())
     }
@@ -199,7 +203,7 @@ impl Engine {
         let mut writing = self.ledger.write().await?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
-            crate::ledger::remove_holder(&mut writing, row.id, &row.user).await?;
+            crate::ledger::remove_holder(&mut writing, row).await?;
             entries.push(Entry {
                 user: Some(row.user.clone()),
                 source: Some(row.id.source),
@@ -220,17 +224,24 @@ impl Engine {
             return Ok(());
         }
         let now = self.now();
-        let rows = std::mem::take(&mut turn.unrecorded);
         let closing = Closing {
             kind: AuditKind::Close,
             actor: super::AGENT_ACTOR.into(),
             reason: Some("closed earlier, recorded late".into()),
             request_id: None,
         };
-        if let Err(error) = self.strike_chunk(&mut turn, &rows, &closing, now).await {
-            turn.unrecorded = rows;
-            return Err(error);
+        while !turn.unrecorded.is_empty() {
+            let chunk: Vec<HolderRow> = turn.unrecorded.iter().take(CHUNK).cloned().collect();
+            self.strike_chunk(&mut turn, &chunk, &closing, now).await?;
+            turn.unrecorded.drain(..chunk.len());
         }
         Ok(())
+    }
+}
+
+impl Turn {
+    /// Whether a row of the ledger was closed already and only waits to be struck.
+    pub(super) fn is_struck(&self, row: &HolderRow) -> bool {
+        self.unrecorded.iter().any(|struck| struck.is_same(row))
     }
 }

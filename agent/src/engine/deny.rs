@@ -12,6 +12,9 @@ use crate::{
 };
 
 const YEAR: u64 = 365 * 86_400;
+/// Most prefixes, and most of the portal's; the kernel's tables hold twice that.
+const DENIES_MAX: usize = 32_768;
+const PORTAL_DENIES_MAX: usize = 4_096;
 const NS: u64 = 1_000_000_000;
 /// The portal reports single sources, and only for a while.
 const PORTAL_MAX_SECONDS: u64 = 86_400;
@@ -20,6 +23,10 @@ impl Engine {
     /// Denies a prefix, or changes until when.
     pub async fn deny(&self, caller: &Caller, request: DenyRequest) -> Result<Deny, Problem> {
         let prefix = request.prefix.trunc();
+        if matches!(prefix, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
+            let text = "this is an IPv4 address in IPv6 clothes; write it as IPv4";
+            return Err(problem(ProblemCode::BadRequest, text));
+        }
         let text = |text: &str| Err(problem(ProblemCode::BadRequest, text));
         if !(1..=YEAR).contains(&request.for_seconds) {
             return text("a denial lasts between one second and a year");
@@ -48,6 +55,17 @@ impl Engine {
     ) -> Result<Deny, ProblemBox> {
         let mut turn = self.turn().await;
         let now = self.now();
+        let known = self.ledger.denies(now.boot_ns).await?;
+        let by_portal = known
+            .iter()
+            .filter(|row| row.opened_by == super::PORTAL_ACTOR)
+            .count();
+        let full = known.len() >= DENIES_MAX
+            || (caller.role == Role::Portal && by_portal >= PORTAL_DENIES_MAX);
+        if full && !known.iter().any(|row| row.prefix == prefix) {
+            let text = "too many prefixes are denied; lift some or deny a wider prefix";
+            return Err(problem(ProblemCode::Full, text).into());
+        }
         let boot_ns = now
             .boot_ns
             .saturating_add(request.for_seconds.saturating_mul(NS));
@@ -149,12 +167,19 @@ impl Engine {
 /// A look-up finds only the most specific prefix, so each prefix lasts as long as the longest of
 /// those around it.
 fn flattened(rows: &[DenyRow]) -> BTreeMap<IpNet, u64> {
-    let deadline = |inner: IpNet| {
-        let around = rows.iter().filter(|row| row.prefix.contains(&inner));
-        around.map(|row| row.deadline_boot_ns).max().unwrap_or(0)
+    let own: BTreeMap<IpNet, u64> = rows
+        .iter()
+        .map(|row| (row.prefix, row.deadline_boot_ns))
+        .collect();
+    let longest = |prefix: IpNet| {
+        let around = std::iter::successors(Some(prefix), IpNet::supernet);
+        around
+            .filter_map(|wider| own.get(&wider).copied())
+            .max()
+            .unwrap_or(0)
     };
-    rows.iter()
-        .map(|row| (row.prefix, deadline(row.prefix)))
+    own.keys()
+        .map(|prefix| (*prefix, longest(*prefix)))
         .collect()
 }
 

@@ -6,7 +6,7 @@ use agent_api::{AuditDraft, AuditKind, AuditRecord, Problem, ProblemCode, Role};
 use jiff::Timestamp;
 
 use super::{AGENT_ACTOR, Caller, Engine, ProblemBox, Turn, problem};
-use crate::ledger::{Entry, Writing};
+use crate::ledger::{Entry, Head, Writing};
 
 /// Refusals written one by one before folding begins.
 const BURST: u64 = 100;
@@ -14,6 +14,8 @@ const BURST: u64 = 100;
 const PER_SECOND: u64 = 2;
 /// How long like refusals are gathered before their number is written.
 const FOLD_MS: i64 = 10_000;
+/// Different outcomes that are counted apart; the rest are counted together.
+const KEYS_MAX: usize = 64;
 /// Longest text of a field; longer ones are cut. A record stays a few hundred bytes.
 const TEXT_MAX: usize = 512;
 
@@ -48,7 +50,10 @@ impl Flood {
             *left -= 1;
             return Verdict::Write;
         }
-        let key = (kind.to_owned(), outcome.to_owned());
+        let mut key = (kind.to_owned(), outcome.to_owned());
+        if self.folded.len() >= KEYS_MAX && !self.folded.contains_key(&key) {
+            "other".clone_into(&mut key.1);
+        }
         self.folded.entry(key).or_insert((0, now_ms)).0 += 1;
         Verdict::Fold
     }
@@ -75,14 +80,18 @@ impl Engine {
         mut writing: Writing,
         at: Timestamp,
         entries: Vec<Entry>,
-    ) -> Result<(), sqlx::Error> {
-        let mut head = turn.head;
+    ) -> Result<(), ProblemBox> {
+        // Unknown until the commit is acknowledged: a failed acknowledgement can hide a commit.
+        let mut head = match turn.head.take() {
+            Some(head) => head,
+            None => Head::read(&mut writing).await?,
+        };
         let mut records = Vec::with_capacity(entries.len());
         for entry in entries {
             records.push(head.append(&mut writing, at, entry).await?);
         }
         writing.commit().await?;
-        turn.head = head;
+        turn.head = Some(head);
         for record in records {
             self.tell(record);
         }

@@ -42,8 +42,15 @@ impl Engine {
     }
 
     async fn try_open(&self, caller: &Caller, request: &GrantRequest) -> Result<Grant, ProblemBox> {
-        let state = self.state();
         let source = admissible(request.source)?;
+        // Taken first, so that lockdown or another configuration cannot come in between.
+        let mut turn = self.turn().await;
+        if !turn.unrecorded.is_empty() {
+            let text =
+                "the ledger cannot record what was closed, so nothing new opens; check the disk";
+            return Err(problem(ProblemCode::Unavailable, text).into());
+        }
+        let state = self.state();
         let (service, service_id) = state.service(&request.service).ok_or_else(|| {
             let names: Vec<&str> = state
                 .config
@@ -68,7 +75,6 @@ impl Engine {
             source,
             service: service_id,
         };
-        let mut turn = self.turn().await;
         let now = self.now();
         let holder = HolderRow {
             id,
@@ -134,8 +140,8 @@ impl Engine {
         let live = before
             .iter()
             .filter(|row| row.deadline_boot_ns > now.boot_ns);
-        let others = live.filter(|row| row.user != holder.user);
-        let own_earlier = before.iter().filter(|row| row.user == holder.user);
+        let others = live.filter(|row| !row.is_same(holder));
+        let own_earlier = before.iter().filter(|row| row.is_same(holder));
         let deadline_ns = others
             .clone()
             .chain(own_earlier)
@@ -168,7 +174,7 @@ impl Engine {
         before: &[HolderRow],
         now: Moment,
     ) {
-        let earlier = before.iter().find(|row| row.user == holder.user);
+        let earlier = before.iter().find(|row| row.is_same(holder));
         if before.is_empty() {
             subtract(&mut turn.used, holder.id.source, 1);
             if let Err(error) = self.maps.remove(holder.id) {
@@ -180,7 +186,7 @@ impl Engine {
             match earlier {
                 Some(row) => crate::ledger::restore_holder(&mut writing, row).await?,
                 None => {
-                    crate::ledger::remove_holder(&mut writing, holder.id, &holder.user).await?;
+                    crate::ledger::remove_holder(&mut writing, holder).await?;
                 }
             }
             let state = self.state();

@@ -157,6 +157,10 @@ impl Engine {
     }
 
     async fn reconcile_running(&self) -> Result<Reconciled, ProblemBox> {
+        if !self.turn().await.unrecorded.is_empty() {
+            // The ledger lags behind the map, so it is no judge of it now.
+            return Ok(Reconciled::default());
+        }
         let mut wanted = self.wanted(self.now()).await?;
         let mut suspects = Vec::new();
         self.maps.scan(&mut |entries| {
@@ -173,14 +177,16 @@ impl Engine {
             let turn = self.turn().await;
             let now = self.now();
             let row = self.ledger.grant(id, now.boot_ns).await?;
-            let closed = turn.unrecorded.iter().any(|row| row.id == id);
+            if turn.unrecorded.iter().any(|row| row.id == id) {
+                continue;
+            }
             match (row, self.maps.read(id)?) {
                 // Past its deadline or never recorded; an expired entry waits for the sweep.
                 (None, Some(grant)) if grant.deadline_ns > now.boot_ns => {
                     self.maps.remove(id)?;
                     done.removed += 1;
                 }
-                (Some(row), None) if !closed => {
+                (Some(row), None) => {
                     self.maps.put(id, fresh(&row, now))?;
                     done.written += 1;
                 }

@@ -21,8 +21,9 @@ impl Engine {
         if rows.is_empty() {
             return Ok(0);
         }
+        rows.retain(|row| !turn.is_struck(row));
         rows.sort_by_key(|row| row.id);
-        let remaining = self.remaining(&rows, now).await?;
+        let remaining = self.remaining(&turn, &rows, now).await?;
         self.shut(&rows, &remaining)?;
         let closing = Closing {
             kind: AuditKind::Expire,

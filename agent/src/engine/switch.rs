@@ -58,17 +58,41 @@ impl Engine {
     ) -> Result<(), Problem> {
         let work = async {
             let mut turn = self.turn().await;
-            let mut next = self.state().switches.clone();
+            let before = self.state().switches.clone();
+            let mut next = before.clone();
             change(&mut next);
-            let mut writing = self.ledger.write().await?;
-            crate::ledger::put_setting(&mut writing, setting, value).await?;
-            self.commit(&mut turn, writing, self.now().wall, vec![entry])
-                .await?;
-            self.maps.switch(&next)?;
-            self.replace_state(|state| state.switches = next);
+            // Closing writes the kernel first, opening writes the record first.
+            let closing = next.lockdown > before.lockdown || next.observe < before.observe;
+            if closing {
+                self.put_in_force(&next)?;
+            }
+            let recorded = async {
+                let mut writing = self.ledger.write().await?;
+                crate::ledger::put_setting(&mut writing, setting, value).await?;
+                self.commit(&mut turn, writing, self.now().wall, vec![entry])
+                    .await
+            };
+            match recorded.await {
+                Err(error) if closing => {
+                    let text = format!(
+                        "{setting} {value} is in force, but the ledger could not record it ({error}): a restart of the agent would lose it; check the disk and say it again"
+                    );
+                    return Err(problem(ProblemCode::Unavailable, text).into());
+                }
+                other => other?,
+            }
+            if !closing {
+                self.put_in_force(&next)?;
+            }
             Ok::<(), ProblemBox>(())
         };
         work.await.map_err(|error| error.0)
+    }
+
+    fn put_in_force(&self, switches: &Switches) -> Result<(), ProblemBox> {
+        self.maps.switch(switches)?;
+        self.replace_state(|state| state.switches = switches.clone());
+        Ok(())
     }
 
     /// Puts the configuration that the engine was made with in force, before anything is attached.

@@ -115,14 +115,7 @@ impl Engine {
         let [v4, v6] = used;
         let holders = self.ledger.holder_count().await?;
         let mut warnings = Vec::new();
-        for interface in &state.interfaces {
-            if kernel::running_program(interface.index) != Some(interface.program_id) {
-                warnings.push(format!(
-                    "{} does not carry our program any more: traffic there is not filtered; restart the agent",
-                    interface.name
-                ));
-            }
-        }
+        warnings.extend(self.lost_interfaces());
         if unrecorded > 0 {
             warnings.push(format!(
                 "{unrecorded} closed holders are not in the ledger yet: it cannot be written; check the disk"
@@ -154,6 +147,21 @@ impl Engine {
             warnings,
             you_are: caller.role,
         })
+    }
+
+    /// A sentence for each interface that does not carry our program any more.
+    pub fn lost_interfaces(&self) -> Vec<String> {
+        let state = self.state();
+        let lost = state.interfaces.iter().filter(|interface| {
+            kernel::running_program(interface.index) != Some(interface.program_id)
+        });
+        lost.map(|interface| {
+            format!(
+                "{} does not carry our program any more: traffic there is not filtered; restart the agent",
+                interface.name
+            )
+        })
+        .collect()
     }
 
     /// Every reason with its packets.

@@ -51,6 +51,21 @@ impl Entry {
 }
 
 impl Head {
+    /// The end of the stored chain, as a transaction sees it.
+    pub(crate) async fn read(writing: &mut Writing) -> Result<Self, sqlx::Error> {
+        let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&mut **writing)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Self::default());
+        };
+        let hash: Vec<u8> = row.try_get("hash")?;
+        Ok(Self {
+            seq: unsigned(row.try_get("seq")?),
+            hash: hash.try_into().unwrap_or_default(),
+        })
+    }
+
     /// Appends one record inside a transaction and moves on. The caller keeps the new head only
     /// if the transaction commits.
     pub(crate) async fn append(
@@ -114,21 +129,6 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Ledger {
-    /// The end of the stored chain.
-    pub async fn head(&self) -> Result<Head, LedgerError> {
-        let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(&self.writer)
-            .await?;
-        let Some(row) = row else {
-            return Ok(Head::default());
-        };
-        let hash: Vec<u8> = row.try_get("hash")?;
-        Ok(Head {
-            seq: unsigned(row.try_get("seq")?),
-            hash: hash.try_into().unwrap_or_default(),
-        })
-    }
-
     /// Records by query, oldest first.
     pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, LedgerError> {
         let limit = query.limit.unwrap_or(1_000).clamp(1, 10_000);

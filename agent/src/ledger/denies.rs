@@ -41,11 +41,15 @@ impl Ledger {
     }
 }
 
-/// Inserts or replaces.
+/// Inserts or replaces. The portal never shortens a denial and never touches an operator's.
 pub(crate) async fn put_deny(writing: &mut Writing, row: &DenyRow) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT OR REPLACE INTO denies (prefix, deadline_ms, deadline_boot_ns, reason, opened_by) \
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO denies (prefix, deadline_ms, deadline_boot_ns, reason, opened_by) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (prefix) DO UPDATE SET \
+         deadline_ms = excluded.deadline_ms, deadline_boot_ns = excluded.deadline_boot_ns, \
+         reason = excluded.reason, opened_by = excluded.opened_by \
+         WHERE excluded.opened_by <> 'portal' OR (denies.opened_by = 'portal' \
+         AND excluded.deadline_boot_ns > denies.deadline_boot_ns)",
     )
     .bind(row.prefix.to_string())
     .bind(row.deadline_ms)

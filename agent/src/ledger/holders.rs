@@ -26,6 +26,13 @@ pub struct HolderRow {
     pub idle_ns: u64,
 }
 
+impl HolderRow {
+    /// Whether it is the same person's part in the same grant, opened by the same side.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.user == other.user && self.opened_by == other.opened_by
+    }
+}
+
 /// One grant, summed over its holders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantRow {
@@ -188,14 +195,14 @@ impl Ledger {
     }
 }
 
-/// Inserts a holder or extends it: a deadline never moves closer by asking again, and what an
-/// operator opened stays the operator's, so that the portal cannot close it.
+/// Inserts a holder or extends it: a deadline never moves closer by asking again. What an operator
+/// opened and what the portal opened for the same person are two holders, so that the portal closes
+/// its own and no more.
 pub(crate) async fn put_holder(writing: &mut Writing, row: &HolderRow) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO holders (source, service, user, factor, opened_ms, opened_by, deadline_ms, \
          deadline_boot_ns, idle_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-         ON CONFLICT (source, service, user) DO UPDATE SET factor = excluded.factor, \
-         opened_by = CASE WHEN opened_by = 'portal' THEN excluded.opened_by ELSE opened_by END, \
+         ON CONFLICT (source, service, user, opened_by) DO UPDATE SET factor = excluded.factor, \
          idle_ns = excluded.idle_ns, \
          deadline_ms = max(deadline_ms, excluded.deadline_ms), \
          deadline_boot_ns = max(deadline_boot_ns, excluded.deadline_boot_ns)",
@@ -219,22 +226,24 @@ pub(crate) async fn restore_holder(
     writing: &mut Writing,
     row: &HolderRow,
 ) -> Result<(), sqlx::Error> {
-    remove_holder(writing, row.id, &row.user).await?;
+    remove_holder(writing, row).await?;
     put_holder(writing, row).await
 }
 
 pub(crate) async fn remove_holder(
     writing: &mut Writing,
-    id: GrantId,
-    user: &str,
+    row: &HolderRow,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM holders WHERE source = $1 AND service = $2 AND user = $3")
-        .bind(source_bytes(id.source))
-        .bind(id.service)
-        .bind(user)
-        .execute(&mut **writing)
-        .await
-        .map(drop)
+    sqlx::query(
+        "DELETE FROM holders WHERE source = $1 AND service = $2 AND user = $3 AND opened_by = $4",
+    )
+    .bind(source_bytes(row.id.source))
+    .bind(row.id.service)
+    .bind(&row.user)
+    .bind(&row.opened_by)
+    .execute(&mut **writing)
+    .await
+    .map(drop)
 }
 
 /// Sends the grants of one query, holders of the same grant summed. A receiver that has gone away

@@ -22,7 +22,7 @@ CREATE TABLE holders (
     deadline_ms INTEGER NOT NULL,
     deadline_boot_ns INTEGER NOT NULL,
     idle_ns INTEGER NOT NULL,       -- 0: no idle limit
-    PRIMARY KEY (source, service, user)
+    PRIMARY KEY (source, service, user, opened_by)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX holders_by_deadline ON holders (deadline_boot_ns);
 CREATE INDEX holders_by_user ON holders (user);

@@ -1,7 +1,5 @@
 //! Small facts that survive a restart, the numbers of services, and the step from boot to boot.
 
-use jiff::Timestamp;
-
 use super::{Ledger, LedgerError, Writing};
 use crate::{clock::Moment, policy::ServiceIds};
 
@@ -9,6 +7,8 @@ use crate::{clock::Moment, policy::ServiceIds};
 const BOOT_ID: &str = "boot_id";
 /// The latest wall-clock time this ledger has seen.
 const LAST_SEEN: &str = "last_seen_ms";
+/// The boot clock at the same moment.
+const LAST_BOOT_NS: &str = "last_boot_ns";
 
 impl Ledger {
     /// The value of a setting.
@@ -37,17 +37,22 @@ impl Ledger {
         Ok(all.into_iter().collect())
     }
 
-    /// Notes the wall-clock time, so that a clock found set back after a reboot is noticed.
-    pub async fn note_time(&self, now: Timestamp) -> Result<(), LedgerError> {
+    /// Notes the time on both clocks, so that a clock found set back after a reboot is noticed and
+    /// one that was set forth and back extends nothing.
+    pub async fn note_time(&self, now: Moment) -> Result<(), LedgerError> {
         let mut writing = self.write().await?;
-        put_setting(&mut writing, LAST_SEEN, &now.as_millisecond().to_string()).await?;
+        let last = number(&mut writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
+        let seen = now.wall.as_millisecond().max(last);
+        put_setting(&mut writing, LAST_SEEN, &seen.to_string()).await?;
+        put_setting(&mut writing, LAST_BOOT_NS, &now.boot_ns.to_string()).await?;
         writing.commit().await?;
         Ok(())
     }
 
     /// After a reboot the boot clock starts anew: deadlines are carried over by the wall clock.
     /// Within one boot nothing is carried, so setting the wall clock back extends nothing. A wall
-    /// clock that stands before the last time seen counts as that time.
+    /// clock that stands before the last time seen counts as that time, and no grant gets more time
+    /// than it had left when the old boot was last noted.
     pub(super) async fn rebase(&self, boot_id: &str, now: Moment) -> Result<(), sqlx::Error> {
         let mut writing = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let setting = |name: &'static str| {
@@ -55,8 +60,8 @@ impl Ledger {
         };
         let known = setting(BOOT_ID).fetch_optional(&mut *writing).await?;
         if known.as_deref() != Some(boot_id) {
-            let last = setting(LAST_SEEN).fetch_optional(&mut *writing).await?;
-            let last: i64 = last.and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
+            let last = number(&mut writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
+            let last_boot_ns = number(&mut writing, LAST_BOOT_NS).await?.unwrap_or(0);
             let wall_ms = now.wall.as_millisecond();
             if last > wall_ms {
                 tracing::warn!(
@@ -65,14 +70,17 @@ impl Ledger {
                 );
             }
             let boot_ns = i64::try_from(now.boot_ns).unwrap_or(i64::MAX);
-            for table in ["holders", "denies"] {
-                // The table's name is one of the two above.
-                let sql = sqlx::AssertSqlSafe(format!(
-                    "UPDATE {table} SET deadline_boot_ns = max(0, $1 + (deadline_ms - $2) * 1000000)"
-                ));
+            for sql in [
+                "UPDATE holders SET deadline_boot_ns = max(0, $1 + \
+                 min((deadline_ms - $2) * 1000000, deadline_boot_ns - $3))",
+                // A denial that lasts longer is the shut side.
+                "UPDATE denies SET deadline_boot_ns = max(0, $1 + \
+                 max((deadline_ms - $2) * 1000000, min(0, $3)))",
+            ] {
                 sqlx::query(sql)
                     .bind(boot_ns)
                     .bind(wall_ms.max(last))
+                    .bind(last_boot_ns)
                     .execute(&mut *writing)
                     .await?;
             }
@@ -80,6 +88,15 @@ impl Ledger {
         }
         writing.commit().await
     }
+}
+
+/// A setting that is a number.
+async fn number(writing: &mut Writing, name: &str) -> Result<Option<i64>, sqlx::Error> {
+    let text: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+        .bind(name)
+        .fetch_optional(&mut **writing)
+        .await?;
+    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 /// Writes a setting inside a transaction.

@@ -89,7 +89,7 @@ async fn deadlines_survive_a_reboot_and_a_clock_set_back_extends_nothing() {
     let now = moment(1_000_000, 500);
     let ledger = Ledger::open(&path, "b1", now).await.unwrap();
     put(&ledger, &holder(7, "alice", now, 600)).await;
-    ledger.note_time(now.wall).await.unwrap();
+    ledger.note_time(now).await.unwrap();
     ledger.close().await;
     let only = |rows: Vec<HolderRow>| rows[0].deadline_boot_ns;
 
@@ -111,7 +111,7 @@ async fn deadlines_survive_a_reboot_and_a_clock_set_back_extends_nothing() {
         only(ledger.holders(&Selection::default()).await.unwrap()),
         (20 + 500) * S
     );
-    ledger.note_time(moment(1_000_100, 20).wall).await.unwrap();
+    ledger.note_time(moment(1_000_100, 20)).await.unwrap();
     ledger.close().await;
 
     // Another boot with a clock that stands an hour behind: it counts as the last time seen.
@@ -124,10 +124,27 @@ async fn deadlines_survive_a_reboot_and_a_clock_set_back_extends_nothing() {
     );
 }
 
+#[tokio::test]
+async fn a_clock_that_ran_ahead_and_was_corrected_extends_nothing_over_a_reboot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    let ahead = moment(2_000_000, 500);
+    let ledger = Ledger::open(&path, "b1", ahead).await.unwrap();
+    put(&ledger, &holder(7, "alice", ahead, 600)).await;
+    // Corrected by more than eleven days, noted 100 s later, then a reboot.
+    ledger.note_time(moment(1_000_100, 600)).await.unwrap();
+    ledger.close().await;
+    let ledger = Ledger::open(&path, "b2", moment(1_000_110, 20))
+        .await
+        .unwrap();
+    let held = ledger.holders(&Selection::default()).await.unwrap();
+    assert_eq!(held[0].deadline_boot_ns, (20 + 500) * S);
+}
+
 async fn chain_of_five(folder: &Path) -> Ledger {
     let now = moment(1_000_000, 500);
     let ledger = Ledger::open(&folder.join("l"), "b1", now).await.unwrap();
-    let mut head = ledger.head().await.unwrap();
+    let mut head = Head::default();
     for n in 1..=5u8 {
         let mut writing = ledger.write().await.unwrap();
         let entry = Entry {
@@ -137,7 +154,9 @@ async fn chain_of_five(folder: &Path) -> Ledger {
         head.append(&mut writing, now.wall, entry).await.unwrap();
         writing.commit().await.unwrap();
     }
-    assert_eq!(ledger.head().await.unwrap(), head);
+    let mut writing = ledger.write().await.unwrap();
+    assert_eq!(Head::read(&mut writing).await.unwrap(), head);
+    drop(writing);
     ledger
 }
 

@@ -69,25 +69,69 @@ async fn the_portal_closes_only_what_it_opened() {
 }
 
 #[tokio::test]
-async fn a_log_in_does_not_make_an_operators_grant_the_portals() {
+async fn a_log_off_leaves_what_an_operator_opened_for_the_same_person() {
     let world = World::new().await;
     world
         .engine
-        .open(&ROOT, ask("192.0.2.7", "web", "alice", 600))
+        .open(&ROOT, ask("192.0.2.7", "web", "alice", 60))
         .await
         .unwrap();
     world
         .engine
-        .open(&PORTAL, ask("192.0.2.7", "web", "alice", 60))
+        .open(&PORTAL, ask("192.0.2.7", "web", "alice", 600))
         .await
         .unwrap();
+    assert_eq!(
+        world.in_kernel("192.0.2.7", "web").unwrap().deadline_ns,
+        5_600 * NS
+    );
     let closed = world
         .engine
         .close(&PORTAL, by_user("alice"), Stopwatch::start())
         .await
         .unwrap();
-    assert_eq!(closed.count, 0);
-    assert!(world.in_kernel("192.0.2.7", "web").is_some());
+    assert_eq!(closed.count, 1);
+    assert!(closed.closed[0].still_held);
+    assert_eq!(
+        world.in_kernel("192.0.2.7", "web").unwrap().deadline_ns,
+        5_060 * NS
+    );
+}
+
+#[tokio::test]
+async fn the_portal_cannot_shorten_an_operators_denial() {
+    let world = World::new().await;
+    let deny = |seconds| agent_api::DenyRequest {
+        prefix: "203.0.113.9/32".parse().unwrap(),
+        for_seconds: seconds,
+        reason: None,
+    };
+    world.engine.deny(&ROOT, deny(600)).await.unwrap();
+    world.engine.deny(&PORTAL, deny(1)).await.unwrap();
+    let denied = world.engine.denies().await.unwrap();
+    assert_eq!(
+        (
+            denied.len(),
+            denied[0].remaining_seconds,
+            denied[0].by.as_str()
+        ),
+        (1, 600, "uid 0")
+    );
+}
+
+#[tokio::test]
+async fn lockdown_shuts_even_if_the_ledger_cannot_record_it() {
+    let world = World::new().await;
+    world.engine.ledger().close().await;
+    let refusal = world.engine.set_lockdown(&ROOT, true).await.unwrap_err();
+    assert_eq!(refusal.code, ProblemCode::Unavailable);
+    assert!(refusal.message.contains("in force"), "{refusal}");
+    assert!(world.maps.table().switches.lockdown);
+    assert!(world.engine.set_lockdown(&ROOT, false).await.is_err());
+    assert!(
+        world.maps.table().switches.lockdown,
+        "opening is recorded first"
+    );
 }
 
 #[tokio::test]
