@@ -214,7 +214,7 @@ impl Engine {
                 ..Entry::ok(closing.kind, &closing.actor)
             });
         }
-        Ok(self.commit(turn, writing, now.wall, entries).await?)
+        self.commit(turn, writing, now.wall, entries).await
     }
 
     /// Tries again to record what was closed.

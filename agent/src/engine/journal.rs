@@ -108,7 +108,7 @@ impl Engine {
         let at = self.now().wall;
         let mut turn = self.turn().await;
         let writing = self.ledger.write().await?;
-        Ok(self.commit(&mut turn, writing, at, vec![entry]).await?)
+        self.commit(&mut turn, writing, at, vec![entry]).await
     }
 
     /// Writes a refusal, or counts it when there are too many.
@@ -120,7 +120,7 @@ impl Engine {
             return Ok(());
         }
         let writing = self.ledger.write().await?;
-        Ok(self.commit(&mut turn, writing, at, vec![entry]).await?)
+        self.commit(&mut turn, writing, at, vec![entry]).await
     }
 
     /// Writes the counts of folded refusals whose time is up.
@@ -143,9 +143,8 @@ impl Engine {
             ..Entry::default()
         };
         let writing = self.ledger.write().await?;
-        Ok(self
-            .commit(&mut turn, writing, at, due.into_iter().map(entry).collect())
-            .await?)
+        self.commit(&mut turn, writing, at, due.into_iter().map(entry).collect())
+            .await
     }
 
     /// Takes an event of the portal (or of its admin verbs, which run as an operator).

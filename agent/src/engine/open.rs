@@ -197,7 +197,7 @@ impl Engine {
                 reason: Some("the kernel map refused the grant; it was taken back".into()),
                 ..Entry::ok(AuditKind::Close, super::AGENT_ACTOR)
             };
-            Ok::<(), ProblemBox>(self.commit(turn, writing, now.wall, vec![entry]).await?)
+            self.commit(turn, writing, now.wall, vec![entry]).await
         };
         if let Err(error) = undone.await {
             tracing::error!(%error, "a grant that failed could not be taken back; the next reconcile reports it");

@@ -62,7 +62,7 @@ impl Engine {
             let mut next = before.clone();
             change(&mut next);
             // Closing writes the kernel first, opening writes the record first.
-            let closing = next.lockdown > before.lockdown || next.observe < before.observe;
+            let closing = (next.lockdown && !before.lockdown) || (before.observe && !next.observe);
             if closing {
                 self.put_in_force(&next)?;
             }
