@@ -32,10 +32,6 @@ pub(crate) use settings::put_setting;
 const APPLICATION_ID: i64 = 0x7365_6b69;
 const SCHEMA_VERSION: i64 = 1;
 
-/// Rows that SQLite's thread may be ahead of the reader: waking each other for every few rows costs
-/// more than reading them.
-const ROWS_AHEAD: usize = 4_096;
-
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -71,7 +67,6 @@ impl Ledger {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
-            .row_buffer_size(ROWS_AHEAD)
             .disable_statement_logging()
             .pragma("trusted_schema", "OFF");
         private_file(path).map_err(|e| LedgerError::Open {

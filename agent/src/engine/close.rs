@@ -220,6 +220,10 @@ impl Engine {
     /// Tries again to record what was closed.
     pub async fn record_unrecorded(&self) -> Result<(), ProblemBox> {
         let mut turn = self.turn().await;
+        self.record_late(&mut turn).await
+    }
+
+    pub(super) async fn record_late(&self, turn: &mut Turn) -> Result<(), ProblemBox> {
         if turn.unrecorded.is_empty() {
             return Ok(());
         }
@@ -232,7 +236,7 @@ impl Engine {
         };
         while !turn.unrecorded.is_empty() {
             let chunk: Vec<HolderRow> = turn.unrecorded.iter().take(CHUNK).cloned().collect();
-            self.strike_chunk(&mut turn, &chunk, &closing, now).await?;
+            self.strike_chunk(turn, &chunk, &closing, now).await?;
             turn.unrecorded.drain(..chunk.len());
         }
         Ok(())

@@ -45,11 +45,8 @@ impl Engine {
         let source = admissible(request.source)?;
         // Taken first, so that lockdown or another configuration cannot come in between.
         let mut turn = self.turn().await;
-        if !turn.unrecorded.is_empty() {
-            let text =
-                "the ledger cannot record what was closed, so nothing new opens; check the disk";
-            return Err(problem(ProblemCode::Unavailable, text).into());
-        }
+        // A holder that was closed and still stands in the ledger must not lend its deadline.
+        self.record_late(&mut turn).await?;
         let state = self.state();
         let (service, service_id) = state.service(&request.service).ok_or_else(|| {
             let names: Vec<&str> = state

@@ -141,6 +141,47 @@ async fn a_clock_that_ran_ahead_and_was_corrected_extends_nothing_over_a_reboot(
     assert_eq!(held[0].deadline_boot_ns, (20 + 500) * S);
 }
 
+#[tokio::test]
+async fn a_full_read_sums_the_holders_of_each_grant_across_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = moment(1_000_000, 500);
+    let ledger = Ledger::open(&folder.path().join("l"), "b1", now)
+        .await
+        .unwrap();
+    // 30,000 holders of 10,000 grants, and one grant with more holders than fit a piece.
+    for sql in [
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 29999) \
+         INSERT INTO holders SELECT unhex(printf('0a%06x', i / 3)), 1, 'u' || i, NULL, 0, 'portal', \
+         0, $1 + i % 3, 7 FROM n",
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+         INSERT INTO holders SELECT unhex('20010db8000000000000000000000007'), 2, 'u' || i, NULL, 0, \
+         'portal', 0, $1 + i, i FROM n",
+    ] {
+        sqlx::query(sql)
+            .bind(1_000_000_000_000i64)
+            .execute(&ledger.writer)
+            .await
+            .unwrap();
+    }
+    let mut all = std::collections::BTreeMap::new();
+    ledger
+        .each_grant(now.boot_ns, |rows| {
+            for row in rows {
+                let before = all.insert(row.id, (row.deadline_boot_ns, row.idle_ns));
+                assert_eq!(before, None, "a grant came twice");
+            }
+        })
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 10_001);
+    let crowd = GrantId {
+        source: "2001:db8::7".parse().unwrap(),
+        service: 2,
+    };
+    assert_eq!(all.remove(&crowd), Some((1_000_000_009_999, 0)));
+    assert!(all.values().all(|row| *row == (1_000_000_000_002, 7)));
+}
+
 async fn chain_of_five(folder: &Path) -> Ledger {
     let now = moment(1_000_000, 500);
     let ledger = Ledger::open(&folder.join("l"), "b1", now).await.unwrap();
