@@ -237,7 +237,10 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
                     Err(error) => Err(error.into()),
                 }
             }
-            _ = reconcile.tick() => engine.reconcile(Moving::Running).await.map(drop),
+            _ = reconcile.tick() => match engine.reconcile(Moving::Running).await {
+                Ok(_) => engine.restore_denies().await,
+                Err(error) => Err(error),
+            },
         };
         if let Err(error) = failed {
             tracing::error!(%error, "a periodic chore failed; it is tried again");

@@ -70,20 +70,24 @@ impl Ledger {
                 );
             }
             let boot_ns = i64::try_from(now.boot_ns).unwrap_or(i64::MAX);
-            for sql in [
+            let wall_ms = wall_ms.max(last);
+            sqlx::query(
                 "UPDATE holders SET deadline_boot_ns = max(0, $1 + \
                  min((deadline_ms - $2) * 1000000, deadline_boot_ns - $3))",
-                // A denial that lasts longer is the shut side.
-                "UPDATE denies SET deadline_boot_ns = max(0, $1 + \
-                 max((deadline_ms - $2) * 1000000, min(0, $3)))",
-            ] {
-                sqlx::query(sql)
-                    .bind(boot_ns)
-                    .bind(wall_ms.max(last))
-                    .bind(last_boot_ns)
-                    .execute(&mut *writing)
-                    .await?;
-            }
+            )
+            .bind(boot_ns)
+            .bind(wall_ms)
+            .bind(last_boot_ns)
+            .execute(&mut *writing)
+            .await?;
+            // A denial is not shortened: lasting longer is its shut side.
+            sqlx::query(
+                "UPDATE denies SET deadline_boot_ns = max(0, $1 + (deadline_ms - $2) * 1000000)",
+            )
+            .bind(boot_ns)
+            .bind(wall_ms)
+            .execute(&mut *writing)
+            .await?;
             put_setting(&mut writing, BOOT_ID, boot_id).await?;
         }
         writing.commit().await
