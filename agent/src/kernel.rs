@@ -5,6 +5,7 @@
 mod attach;
 mod barrier;
 mod error;
+mod family;
 mod layout;
 mod link_query;
 mod map;
@@ -12,6 +13,7 @@ mod maps;
 mod object;
 mod pins;
 mod require;
+mod sources;
 mod syscall;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -68,6 +70,8 @@ pub trait Maps: Send + Sync {
     fn switch(&self, switches: &Switches) -> Result<(), KernelError>;
     /// Makes the deny tables hold exactly these prefixes until these boot-time moments.
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError>;
+    /// Until when, in nanoseconds of CLOCK_BOOTTIME, the agent is taken for alive.
+    fn heartbeat(&self, alive_until_ns: u64) -> Result<(), KernelError>;
     /// Per-CPU counters, summed; `filter_abi::COUNTERS` of them.
     fn counters(&self) -> Result<Vec<u64>, KernelError>;
 }

@@ -3,6 +3,7 @@
 //!
 //! Pure: it touches neither kernel nor ledger.
 
+mod exact;
 mod paint;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use agent_api::ServiceKind;
-use filter_abi::{Destination, Target};
+use filter_abi::{Destination, Limit, Target};
 use ipnet::IpNet;
 
 use crate::config::{self, Config, PORTAL_SERVICE, Ports};
@@ -28,6 +29,22 @@ pub struct Policy {
     pub targets: Vec<TargetEntry>,
     /// Sources that are always admitted, by service number.
     pub allows: Vec<(u32, IpNet)>,
+    /// Rates of public services, by service number.
+    pub limits: Vec<(u32, Limit)>,
+    /// Of ICMP errors to one destination; an interval of 0 is no limit.
+    pub icmp_errors: Limit,
+    /// What the tables above say of single addresses and ports, for a shorter way to the same.
+    pub exact: Vec<ExactTarget>,
+}
+
+/// The answer of the tables for one address, protocol and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExactTarget {
+    pub address: IpAddr,
+    pub protocol: u8,
+    pub port: u16,
+    /// With `Target::PROTECTED` where the destination is.
+    pub target: Target,
 }
 
 /// One entry of the table of targets.
@@ -144,6 +161,7 @@ pub fn compile(config: &Config, ids: &ServiceIds) -> Result<Policy, PolicyError>
                 .extend(service.allow.iter().map(|prefix| (id, *prefix)));
         }
     }
+    policy.exact = exact::targets(&policy);
     Ok(policy)
 }
 

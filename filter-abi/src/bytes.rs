@@ -2,14 +2,18 @@
 //! structs in place.
 
 use crate::{
-    AllowKey, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target, TargetKey,
-    TrieKey, V4, V6,
+    AllowKey, DenyValue, Destination, DestinationKey, ExactV4, ExactV6, FlowKey, FlowRecord,
+    FragmentKey, FragmentRecord, Grant, GrantKey, Impact, ImpactKey, Limit, LimitKey, Panel, Probe,
+    Settings, Sources, Target, TargetKey, TrieKey, V4, V6,
 };
 
 /// A value with a fixed number of bytes in a map.
 pub trait Bytes: Sized {
     /// The array of the right size.
-    type Array: AsRef<[u8]> + AsMut<[u8]> + Copy + Default;
+    type Array: AsRef<[u8]> + AsMut<[u8]> + Copy;
+
+    /// The array full of zeros.
+    const ZERO: Self::Array;
 
     /// The bytes as the map holds them.
     fn to_bytes(&self) -> Self::Array;
@@ -22,6 +26,7 @@ macro_rules! integers {
     ($($type:ty, $size:literal;)*) => {$(
         impl Bytes for $type {
             type Array = [u8; $size];
+            const ZERO: [u8; $size] = [0; $size];
 
             fn to_bytes(&self) -> Self::Array {
                 self.to_ne_bytes()
@@ -40,6 +45,7 @@ macro_rules! arrays {
     ($($type:ty, $size:literal;)*) => {$(
         impl Bytes for $type {
             type Array = [u8; $size];
+            const ZERO: [u8; $size] = [0; $size];
 
             fn to_bytes(&self) -> Self::Array {
                 *self
@@ -64,6 +70,7 @@ macro_rules! structs {
 
         impl Bytes for $type {
             type Array = [u8; $size];
+            const ZERO: [u8; $size] = [0; $size];
 
             fn to_bytes(&self) -> Self::Array {
                 let mut bytes = [0; $size];
@@ -81,7 +88,7 @@ macro_rules! structs {
                 let rest = bytes.as_slice();
                 $(
                     let (field, rest) = rest.split_at(size_of::<$kind>());
-                    let mut array = <$kind as Bytes>::Array::default();
+                    let mut array = <$kind as Bytes>::ZERO;
                     array.as_mut().copy_from_slice(field);
                     let $field = <$kind as Bytes>::from_bytes(&array);
                 )*
@@ -92,21 +99,63 @@ macro_rules! structs {
     )*};
 }
 
-impl Bytes for [u16; 4] {
-    type Array = [u8; 8];
+macro_rules! rows {
+    ($($type:ty, $length:literal, $size:literal;)*) => {$(
+        impl Bytes for [$type; $length] {
+            type Array = [u8; $size];
+            const ZERO: [u8; $size] = [0; $size];
 
-    fn to_bytes(&self) -> Self::Array {
-        let [a, b, c, d] = self.map(u16::to_ne_bytes);
-        [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]]
-    }
+            fn to_bytes(&self) -> Self::Array {
+                let mut bytes = [0; $size];
+                let places = bytes.chunks_exact_mut($size / $length);
+                for (place, item) in places.zip(self) {
+                    place.copy_from_slice(item.to_bytes().as_ref());
+                }
+                bytes
+            }
 
-    fn from_bytes(&[a, b, c, d, e, f, g, h]: &Self::Array) -> Self {
-        [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes)
-    }
+            fn from_bytes(bytes: &Self::Array) -> Self {
+                core::array::from_fn(|index| {
+                    let mut array = <$type as Bytes>::ZERO;
+                    let mut items = bytes.chunks_exact($size / $length);
+                    if let Some(item) = items.nth(index) {
+                        array.as_mut().copy_from_slice(item);
+                    }
+                    <$type as Bytes>::from_bytes(&array)
+                })
+            }
+        }
+    )*};
+}
+
+rows! {
+    u16, 4, 8; u64, 3, 24; u64, 4, 32; [u64; 3], 2, 48; Target, 2, 16; Target, 4, 32;
+    Settings, 2, 128;
 }
 
 structs! {
-    Settings, 16, { generation: u32, flags: u32, ether_types: [u16; 4] };
+    Sources, 8, { base: u32, mask: u32 };
+    Settings, 64, {
+        generation: u32, flags: u32, ether_types: [u16; 4], sources_v4: Sources,
+        sources_v6: Sources, seed: u64, probe_key: u64, icmp_tolerance_ns: u64, icmp_interval_ns: u32,
+        samples: u32
+    };
+    Panel, 136, { active: u32, zero: u32, halves: [Settings; 2] };
+    LimitKey, 8, { generation: u32, service: u32 };
+    Limit, 16, { interval_ns: u64, tolerance_ns: u64 };
+    ExactV4, 64, { keys: [u64; 4], targets: [Target; 4] };
+    ExactV6, 64, { keys: [[u64; 3]; 2], targets: [Target; 2] };
+    Probe, 32, { key: u64, now_ns: u64, flags: u32, reason: u32, service: u32, target: u32 };
+    FragmentKey<V4>, 16, { source: V4, destination: V4, id: u32, protocol: u32 };
+    FragmentKey<V6>, 40, { source: V6, destination: V6, id: u32, protocol: u32 };
+    FragmentRecord, 16, { seen_ns: u64, end: u32, zero: u32 };
+    FlowKey<V4>, 16, { own: V4, peer: V4, own_port: u16, peer_port: u16, protocol: u32 };
+    FlowKey<V6>, 40, { own: V6, peer: V6, own_port: u16, peer_port: u16, protocol: u32 };
+    FlowRecord, 16, { seen_ns: u64, state: u32, zero: u32 };
+    ImpactKey, 28, {
+        source: V6, service: u32, reason: u8, protocol: u8, port: u16, answering: u32
+    };
+    Impact, 24, { first_ns: u64, last_ns: u64, packets: u64 };
     DestinationKey<V4>, 8, { generation: u32, address: V4 };
     DestinationKey<V6>, 20, { generation: u32, address: V6 };
     Destination, 8, { prefix: u32, flags: u32 };
@@ -153,7 +202,15 @@ mod tests {
             generation: 9,
             flags: 3,
             ether_types: [1, 2, 3, 0x88b5],
+            seed: 77,
+            ..Settings::default()
         };
+        let panel = Panel {
+            active: 1,
+            zero: 0,
+            halves: [Settings::default(), settings],
+        };
+        assert_eq!(Panel::from_bytes(&panel.to_bytes()), panel);
         assert_eq!(Settings::from_bytes(&settings.to_bytes()), settings);
         let key = GrantKey {
             source: [9; 16],

@@ -5,34 +5,60 @@
 //! `bpf_ktime_get_boot_ns` in bpf-helpers(7)). Addresses and ports are in network byte order,
 //! every other integer is native.
 
+use crate::COUNTERS;
+
 /// Names of the maps in the kernel object and of their pins.
 pub mod names {
-    pub const ACTIVE: &str = "ACTIVE";
     pub const SETTINGS: &str = "SETTINGS";
-    pub const COUNTERS: &str = "COUNTERS";
+    pub const CPUS: &str = "CPUS";
+    pub const HEARTBEAT: &str = "HEARTBEAT";
     pub const DESTINATIONS_V4: &str = "DESTINATIONS_V4";
     pub const DESTINATIONS_V6: &str = "DESTINATIONS_V6";
     pub const TARGETS: &str = "TARGETS";
+    pub const EXACT_V4: &str = "EXACT_V4";
+    pub const EXACT_V6: &str = "EXACT_V6";
+    pub const LIMITS: &str = "LIMITS";
     pub const ALLOWS_V4: &str = "ALLOWS_V4";
     pub const ALLOWS_V6: &str = "ALLOWS_V6";
     pub const DENIES_V4: &str = "DENIES_V4";
     pub const DENIES_V6: &str = "DENIES_V6";
+    pub const SOURCES: &str = "SOURCES";
     pub const GRANTS_V4: &str = "GRANTS_V4";
     pub const GRANTS_V6: &str = "GRANTS_V6";
+    pub const FRAGMENTS_V4: &str = "FRAGMENTS_V4";
+    pub const FRAGMENTS_V6: &str = "FRAGMENTS_V6";
+    pub const FLOWS_V4: &str = "FLOWS_V4";
+    pub const FLOWS_V6: &str = "FLOWS_V6";
+    pub const BUCKETS_V4: &str = "BUCKETS_V4";
+    pub const BUCKETS_V6: &str = "BUCKETS_V6";
+    pub const IMPACT: &str = "IMPACT";
+    pub const SAMPLES: &str = "SAMPLES";
     /// All of them: each is pinned and must be found again at take-over.
-    pub const ALL: [&str; 12] = [
-        ACTIVE,
+    pub const ALL: [&str; 24] = [
         SETTINGS,
-        COUNTERS,
+        CPUS,
+        HEARTBEAT,
         DESTINATIONS_V4,
         DESTINATIONS_V6,
         TARGETS,
+        EXACT_V4,
+        EXACT_V6,
+        LIMITS,
         ALLOWS_V4,
         ALLOWS_V6,
         DENIES_V4,
         DENIES_V6,
+        SOURCES,
         GRANTS_V4,
         GRANTS_V6,
+        FRAGMENTS_V4,
+        FRAGMENTS_V6,
+        FLOWS_V4,
+        FLOWS_V6,
+        BUCKETS_V4,
+        BUCKETS_V6,
+        IMPACT,
+        SAMPLES,
     ];
 }
 
@@ -50,17 +76,49 @@ pub struct TrieKey<K> {
     pub data: K,
 }
 
-/// One of the two entries of `SETTINGS`. `ACTIVE` says which one is in force; the other one is
-/// written in full before `ACTIVE` flips, so no packet sees half of two settings.
+/// The one entry of `SETTINGS`: two settings, and which of them is in force. The other one is
+/// written in full before `active` flips, so no packet sees half of two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Panel {
+    /// 0 or 1.
+    pub active: u32,
+    pub zero: u32,
+    pub halves: [Settings; 2],
+}
+
+/// What each packet is judged under: one cache line.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Which generation of destinations, targets and allows is in force.
+    /// Which generation of destinations, targets, limits and allows is in force. Its lowest bit
+    /// says which half of the `EXACT_*` tables.
     pub generation: u32,
     /// Bits of `Settings::OBSERVE` and its neighbours.
     pub flags: u32,
     /// EtherTypes beside the built-in ones that pass, native byte order; 0 is an empty place.
     pub ether_types: [u16; 4],
+    /// Where the sources that may hold a grant stand in `SOURCES`.
+    pub sources_v4: Sources,
+    pub sources_v6: Sources,
+    /// Multiplier of the hash over sources; random, so that nobody can aim at it.
+    pub seed: u64,
+    /// What a probe must show to be one; 0 = there are none. See `Probe`.
+    pub probe_key: u64,
+    /// How much sooner than the rate says ICMP errors to one destination may come.
+    pub icmp_tolerance_ns: u64,
+    /// Time between two ICMP errors to one destination at the full rate; 0 = any rate.
+    pub icmp_interval_ns: u32,
+    /// Dropped packets that each CPU shows user space per tick of the kernel.
+    pub samples: u32,
+}
+
+/// A stretch of `SOURCES`; its length is `mask + 1`, a power of two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    pub base: u32,
+    pub mask: u32,
 }
 
 impl Settings {
@@ -72,6 +130,8 @@ impl Settings {
     pub const DENIES_V4: u32 = 1 << 2;
     /// There are IPv6 deny prefixes.
     pub const DENIES_V6: u32 = 1 << 3;
+    /// There are grants for whole IPv6 /64 prefixes.
+    pub const PREFIX_GRANTS: u32 = 1 << 4;
 
     /// Whether all bits of `flag` are set.
     #[inline(always)]
@@ -122,7 +182,8 @@ pub struct TargetKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Stable over configurations: the agent's ledger gives each service name a number once.
+    /// From 1, stable over configurations: the agent's ledger gives each service name a number
+    /// once.
     pub service: u32,
     pub flags: u32,
 }
@@ -132,6 +193,56 @@ impl Target {
     pub const PUBLIC: u32 = 1;
     /// The service has permanent allow prefixes; without the bit that table is not looked at.
     pub const HAS_ALLOWS: u32 = 1 << 1;
+    /// The public service has a rate per source, in `LIMITS`.
+    pub const RATED: u32 = 1 << 2;
+    /// Without a living agent no new TCP connection is admitted, and nothing else than TCP.
+    pub const AGENT_DOWN_OLD_ONLY: u32 = 1 << 3;
+    /// Without a living agent nothing is admitted.
+    pub const AGENT_DOWN_CLOSED: u32 = 1 << 4;
+    /// A packet that is dropped for want of a grant is answered: TCP with a reset, the rest with
+    /// an ICMP error.
+    pub const ANSWER_RESET: u32 = 1 << 5;
+    /// The same, with "administratively prohibited" for TCP, too.
+    pub const ANSWER_PROHIBITED: u32 = 1 << 6;
+    /// Only in `EXACT_*`: the destination is protected, not only the portal's.
+    pub const PROTECTED: u32 = 1 << 31;
+
+    /// No target: services are numbered from 1.
+    pub const NONE: Self = Self {
+        service: 0,
+        flags: 0,
+    };
+
+    /// Whether there is one.
+    #[inline(always)]
+    pub const fn exists(&self) -> bool {
+        self.service != 0
+    }
+
+    /// Whether any bit of `flags` is set.
+    #[inline(always)]
+    pub const fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+}
+
+/// Key of `LIMITS`, a hash.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitKey {
+    pub generation: u32,
+    pub service: u32,
+}
+
+/// How often something may happen. The state it is applied to is one moment, the "theoretical
+/// arrival time" of the next conforming packet (generic cell rate algorithm, ITU-T I.371).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// Time between two packets at the full rate, at least 1.
+    pub interval_ns: u64,
+    /// How much sooner than that a packet may come; one less than the burst, times the interval.
+    pub tolerance_ns: u64,
 }
 
 /// Data part of a key of `ALLOWS_*`, a trie. Generation and service are always matched in full.
@@ -159,6 +270,13 @@ pub struct GrantKey<A> {
     pub service: u32,
 }
 
+impl<A> GrantKey<A> {
+    /// Set in `service` when the grant is for the /64 around `source`, whose last 64 bits are 0.
+    pub const PREFIX: u32 = 1 << 31;
+    /// In `BUCKETS_*`, in the place of a service: ICMP errors to the address.
+    pub const ICMP_ERRORS: u32 = u32::MAX;
+}
+
 /// Value of `GRANTS_*`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -173,13 +291,44 @@ pub struct Grant {
     pub packets: u64,
 }
 
+/// What a CPU keeps for itself: one entry of `CPUS`, a per-CPU array.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// One per reason for verdicts carried out, then one per reason for what observe let pass.
+    pub counters: [u64; COUNTERS as usize],
+    /// Tick of the kernel (jiffies) that `now_ns` was read at.
+    pub tick: u64,
+    /// CLOCK_BOOTTIME at the first packet of that tick.
+    pub now_ns: u64,
+    /// Tick that `samples` is counted in.
+    pub sample_tick: u64,
+    /// Samples written in that tick.
+    pub samples: u64,
+    /// Where a program makes the verifier forget a number.
+    pub scratch: u64,
+    /// Where the programs parse packets into: of those that arrive, and of those that leave.
+    pub sheets: [[u64; SHEET_WORDS]; 2],
+}
+
+/// Room for what a packet is parsed into, in 8-byte words.
+pub const SHEET_WORDS: usize = 32;
+
+impl Cpu {
+    /// Length of an entry in 8-byte words; the counters come first.
+    pub const WORDS: usize = size_of::<Self>() / 8;
+}
+
 const _: () = {
-    assert!(size_of::<Settings>() == 16);
+    assert!(size_of::<Settings>() == 64);
+    assert!(size_of::<Panel>() == 136);
     assert!(size_of::<DestinationKey<V4>>() == 8);
     assert!(size_of::<DestinationKey<V6>>() == 20);
     assert!(size_of::<Destination>() == 8);
     assert!(size_of::<TargetKey>() == 8);
     assert!(size_of::<Target>() == 8);
+    assert!(size_of::<LimitKey>() == 8);
+    assert!(size_of::<Limit>() == 16);
     assert!(size_of::<AllowKey<V4>>() == 12);
     assert!(size_of::<AllowKey<V6>>() == 24);
     assert!(size_of::<DenyValue>() == 8);
@@ -187,4 +336,5 @@ const _: () = {
     assert!(size_of::<GrantKey<V6>>() == 20);
     assert!(size_of::<Grant>() == 32);
     assert!(align_of::<Grant>() == 8);
+    assert!(size_of::<Cpu>() == Cpu::WORDS * 8);
 };

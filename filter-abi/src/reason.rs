@@ -45,11 +45,21 @@ pub enum Reason {
     OpenPort = 15,
     /// No service on this port of a protected address.
     NoService = 16,
+    /// A later fragment of a packet whose first fragment passed.
+    Fragment = 17,
+    /// An ICMP error: path MTU, unreachable, time exceeded.
+    IcmpError = 18,
+    /// More than a public service or a destination of ICMP errors takes.
+    RateLimited = 19,
+    /// A reply to a flow that the protected host opened itself.
+    Reply = 20,
+    /// The agent is gone, and the service says what ends then.
+    AgentDown = 21,
 }
 
 impl Reason {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Control,
         Self::EtherType,
         Self::Malformed,
@@ -67,10 +77,15 @@ impl Reason {
         Self::NoGrant,
         Self::OpenPort,
         Self::NoService,
+        Self::Fragment,
+        Self::IcmpError,
+        Self::RateLimited,
+        Self::Reply,
+        Self::AgentDown,
     ];
 
     /// How many there are.
-    pub const COUNT: u32 = 17;
+    pub const COUNT: u32 = 22;
 
     /// What enforce mode does.
     #[inline(always)]
@@ -81,7 +96,10 @@ impl Reason {
             | Self::Public
             | Self::AlwaysAllowed
             | Self::Granted
-            | Self::OpenPort => Action::Pass,
+            | Self::OpenPort
+            | Self::Fragment
+            | Self::IcmpError
+            | Self::Reply => Action::Pass,
             Self::EtherType
             | Self::Malformed
             | Self::Denied
@@ -92,15 +110,27 @@ impl Reason {
             | Self::Idle
             | Self::Lockdown
             | Self::NoGrant
-            | Self::NoService => Action::Drop,
+            | Self::NoService
+            | Self::RateLimited
+            | Self::AgentDown => Action::Drop,
         }
     }
 
     /// Whether observe mode lets it pass. What an operator closed on purpose stays closed: a deny
-    /// prefix and lockdown.
+    /// prefix, a rate, and lockdown.
     #[inline(always)]
     pub const fn opened_by_observe(self) -> bool {
-        matches!(self.action(), Action::Drop) && !matches!(self, Self::Denied | Self::Lockdown)
+        matches!(self.action(), Action::Drop)
+            && !matches!(self, Self::Denied | Self::Lockdown | Self::RateLimited)
+    }
+
+    /// Whether a first fragment that got it lets its later fragments pass.
+    #[inline(always)]
+    pub const fn carries_fragments(self) -> bool {
+        matches!(
+            self,
+            Self::Public | Self::AlwaysAllowed | Self::Granted | Self::OpenPort | Self::Reply
+        )
     }
 
     /// The name used in counters, logs and the CLI.
@@ -123,7 +153,66 @@ impl Reason {
             Self::NoGrant => "NoGrant",
             Self::OpenPort => "OpenPort",
             Self::NoService => "NoService",
+            Self::Fragment => "Fragment",
+            Self::IcmpError => "IcmpError",
+            Self::RateLimited => "RateLimited",
+            Self::Reply => "Reply",
+            Self::AgentDown => "AgentDown",
         }
+    }
+}
+
+/// Some of the reasons, a bit for each: a question about a reason is one shift, where a match is a
+/// chain of comparisons that the kernel's verifier walks again on every way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reasons(u32);
+
+macro_rules! those {
+    ($question:expr) => {{
+        let mut bits = 0;
+        let mut at = 0;
+        while at < Reason::ALL.len() {
+            let reason = Reason::ALL[at];
+            if $question(reason) {
+                bits |= 1 << at;
+            }
+            at += 1;
+        }
+        Reasons(bits)
+    }};
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, bounded by the length"
+)]
+impl Reasons {
+    /// Those that pass.
+    pub const PASSED: Self = {
+        const fn passes(reason: Reason) -> bool {
+            matches!(reason.action(), Action::Pass)
+        }
+        those!(passes)
+    };
+    /// Those that observe mode lets pass.
+    pub const OPENED: Self = those!(Reason::opened_by_observe);
+    /// Those whose first fragment lets its later fragments pass.
+    pub const CARRYING: Self = those!(Reason::carries_fragments);
+    /// Those that say no more than that a header was not where it should be.
+    pub const UNREADABLE: Self = {
+        const fn is_unreadable(reason: Reason) -> bool {
+            matches!(
+                reason,
+                Reason::Malformed | Reason::TooDeep | Reason::FragmentUnknown
+            )
+        }
+        those!(is_unreadable)
+    };
+
+    /// Whether a reason, by its number, is one of them.
+    #[inline(always)]
+    pub const fn has(self, number: u32) -> bool {
+        self.0 >> (number & 31) & 1 != 0
     }
 }
 

@@ -30,19 +30,35 @@ pub(crate) enum Network {
 
 #[inline(always)]
 pub(crate) fn network(window: &impl Window, settings: &Settings) -> Network {
-    let mut at = HEADER;
-    for _ in 0..=VLAN_TAGS_MAX {
-        let Some(field) = window.read::<2>(at - 2) else {
-            return Network::Other(Reason::Malformed);
-        };
-        match u16::from_be_bytes(field) {
-            IPV4 => return Network::V4(at),
-            IPV6 => return Network::V6(at),
-            VLAN | QINQ => at += TAG,
-            other => return Network::Other(without_ip(other, settings)),
-        }
+    const { assert!(VLAN_TAGS_MAX == 2, "as many as are written out here") };
+    // Written out, because a loop's counter makes offsets that the verifier does not follow.
+    match behind(window, HEADER, settings) {
+        Behind::Tag => match behind(window, HEADER + TAG, settings) {
+            Behind::Tag => match behind(window, HEADER + 2 * TAG, settings) {
+                Behind::Tag => Network::Other(Reason::EtherType),
+                Behind::Network(network) => network,
+            },
+            Behind::Network(network) => network,
+        },
+        Behind::Network(network) => network,
     }
-    Network::Other(Reason::EtherType)
+}
+
+enum Behind {
+    Tag,
+    Network(Network),
+}
+
+/// What the EtherType in front of an offset says.
+#[inline(always)]
+fn behind(window: &impl Window, at: usize, settings: &Settings) -> Behind {
+    Behind::Network(match window.number(at - 2) {
+        None => Network::Other(Reason::Malformed),
+        Some(IPV4) => Network::V4(at),
+        Some(IPV6) => Network::V6(at),
+        Some(VLAN | QINQ) => return Behind::Tag,
+        Some(other) => Network::Other(without_ip(other, settings)),
+    })
 }
 
 #[inline(always)]

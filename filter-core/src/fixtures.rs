@@ -9,14 +9,15 @@
 )]
 
 mod frame;
+mod kept;
 mod list;
 mod world;
 
 use filter_abi::{Reason, Settings};
 
-pub use frame::{Extension, Frame, V4Packet, V6Packet, tcp, udp};
+pub use frame::{Extension, Frame, V4Packet, V6Packet, icmp, tcp, tcp_from, udp, udp_from};
 pub use list::all;
-pub use world::{HostGrant, Trie, World};
+pub use world::{HostGrant, Kept, Trie, World};
 
 /// One packet and what must be said of it in enforce mode.
 #[derive(Clone, Debug)]
@@ -50,7 +51,10 @@ impl Setting {
     /// What becomes of a fixture's reason: whatever found a grant says `Lockdown` while that is on.
     pub const fn reason(self, reason: Reason) -> Reason {
         match (self, reason) {
-            (Self::Lockdown, Reason::Granted | Reason::Expired | Reason::Idle) => Reason::Lockdown,
+            (
+                Self::Lockdown,
+                Reason::Granted | Reason::Expired | Reason::Idle | Reason::AgentDown,
+            ) => Reason::Lockdown,
             _ => reason,
         }
     }

@@ -2,7 +2,12 @@
 
 use filter_abi::{EXTENSION_HEADERS_MAX, V6};
 
-use crate::{Flow, Payload, Window, ipv4::upper};
+use crate::{
+    Flow, Payload, Window,
+    flow::{Kind, Piece},
+    upper::upper,
+    window::halves,
+};
 
 const HEADER: usize = 40;
 const HOP_BY_HOP: u8 = 0;
@@ -12,53 +17,117 @@ const AUTHENTICATION: u8 = 51;
 const ICMPV6: u8 = 58;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// None: the header is short, of the wrong version, or contradicts the frame.
+/// False: the header is short, of the wrong version, or contradicts the frame.
+#[inline(never)]
+pub(crate) fn parse(window: &impl Window, at: u64, flow: &mut Flow<V6>) -> bool {
+    match read(window, at as usize, &mut flow.payload) {
+        None => false,
+        Some((source, destination)) => {
+            flow.source = source;
+            flow.destination = destination;
+            true
+        }
+    }
+}
+
 #[inline(always)]
-pub(crate) fn parse(window: &impl Window, at: usize) -> Option<Flow<V6>> {
-    let [version, _, _, _, l0, l1, next, hop_limit] = window.read::<8>(at)?;
-    let source = window.read::<16>(at + 8)?;
-    let destination = window.read::<16>(at + 24)?;
-    let end = at + HEADER + usize::from(u16::from_be_bytes([l0, l1]));
-    if version >> 4 != 6 || end > window.length() {
+fn read(window: &impl Window, at: usize, payload: &mut Payload) -> Option<(V6, V6)> {
+    let [first, second, s0, s1, s2, s3, d0, d1, d2, d3] = window.words(at)?;
+    let (version, _) = halves(first);
+    let (length, _) = halves(second);
+    let [_, _, next, hop_limit] = second.to_ne_bytes();
+    let end = at + HEADER + usize::from(length);
+    if version >> 12 != 6 || !window.holds(end) {
         return None;
     }
-    let payload = walk(window, at + HEADER, end, next, hop_limit);
-    Some(Flow {
-        source,
-        destination,
-        payload,
-    })
+    // A number of its own: an offset from another one is one that the verifier does not follow.
+    let behind = window.forget((at + HEADER) as u64) as usize;
+    match next {
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS => {
+            walk(
+                window,
+                behind,
+                end,
+                (next as u64) << 8 | hop_limit as u64,
+                payload,
+            );
+        }
+        _ => {
+            *payload = last(
+                window,
+                behind,
+                end,
+                next,
+                hop_limit,
+                Kind::Whole,
+                Piece::NONE,
+            )
+        }
+    }
+    Some((address([s0, s1, s2, s3]), address([d0, d1, d2, d3])))
+}
+
+/// The bytes of four words as they lie in memory.
+#[inline(always)]
+fn address([a, b, c, d]: [u32; 4]) -> V6 {
+    let pair =
+        |low: u32, high: u32| u128::from(u32::from_le(low)) | u128::from(u32::from_le(high)) << 32;
+    (pair(a, b) | pair(c, d) << 64).to_le_bytes()
 }
 
 /// Every extension header has its successor in byte 0 and, but for the fragment header, its
 /// length in byte 1. An unknown number is an upper protocol, never an extension (RFC 7045).
+///
+/// A function of its own, which few packets need; `ends` is the first number and, in the low byte,
+/// the hop limit.
+#[inline(never)]
+fn walk(window: &impl Window, start: usize, end: usize, ends: u64, payload: &mut Payload) {
+    *payload = chain(window, start, end, (ends >> 8) as u8, ends as u8);
+}
+
 #[inline(always)]
-fn walk<W: Window>(window: &W, start: usize, end: usize, first: u8, hop_limit: u8) -> Payload {
+fn chain(window: &impl Window, start: usize, end: usize, first: u8, hop_limit: u8) -> Payload {
     let mut at = start;
     let mut next = first;
-    let mut first_of_many = false;
+    let (mut kind, mut piece) = (Kind::Whole, Piece::NONE);
     for _ in 0..=EXTENSION_HEADERS_MAX {
-        at = W::forget(at);
+        at = window.forget(at as u64) as usize;
         if !matches!(
             next,
             HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
         ) {
-            return last(window, W::forget(at), end, next, hop_limit, first_of_many);
+            return last(window, at, end, next, hop_limit, kind, piece);
         }
-        let Some([successor, length, b2, b3]) = window.read::<4>(at) else {
-            return Payload::TooDeep;
+        let Some([word]) = window.words(at) else {
+            return Payload::bare(Kind::TooDeep);
         };
+        let [successor, length, _, segments_left] = word.to_ne_bytes();
         match next {
             // RFC 8200 §4.4: byte 3 is the number of segments left.
-            ROUTING if b3 != 0 => return Payload::SourceRouted,
-            // RFC 8200 §4.5: 13 bits of offset, two reserved, one that says more follow. Both
-            // zero is an atomic fragment (RFC 6946), which is a whole packet.
+            ROUTING if segments_left != 0 => return Payload::bare(Kind::SourceRouted),
+            // RFC 8200 §4.5: 13 bits of offset in units of 8, two reserved, one that says more
+            // follow, then the identification. Offset and flag both zero is an atomic fragment
+            // (RFC 6946), which is a whole packet.
             FRAGMENT => {
-                let field = u16::from_be_bytes([b2, b3]);
-                if field & 0xfff8 != 0 {
-                    return Payload::Fragment;
+                let (_, field) = halves(word);
+                if field & 0xfff9 != 0 {
+                    let Some([id]) = window.words(at + 4) else {
+                        return Payload::bare(Kind::TooDeep);
+                    };
+                    if at + 8 > end {
+                        return Payload::bare(Kind::TooDeep);
+                    }
+                    piece = Piece {
+                        id: u32::from_be(id),
+                        protocol: successor,
+                        offset: u32::from(field & 0xfff8),
+                        bytes: (end - at - 8) as u32,
+                    };
+                    if piece.offset != 0 {
+                        return Payload::later(piece);
+                    }
+                    kind = Kind::First;
                 }
-                first_of_many |= field & 1 != 0;
                 at += 8;
             }
             // RFC 4302 §2.2: in 4-byte units, minus 2.
@@ -67,11 +136,11 @@ fn walk<W: Window>(window: &W, start: usize, end: usize, first: u8, hop_limit: u
             _ => at += (usize::from(length) + 1) * 8,
         }
         if at > end {
-            return Payload::TooDeep;
+            return Payload::bare(Kind::TooDeep);
         }
         next = successor;
     }
-    Payload::TooDeep
+    Payload::bare(Kind::TooDeep)
 }
 
 #[inline(always)]
@@ -81,16 +150,17 @@ fn last(
     end: usize,
     protocol: u8,
     hop_limit: u8,
-    first_of_many: bool,
+    kind: Kind,
+    piece: Piece,
 ) -> Payload {
-    if protocol == ICMPV6 && !first_of_many && at + 4 <= end {
+    if protocol == ICMPV6 && kind == Kind::Whole && at + 4 <= end {
         // Neighbour discovery counts only with hop limit 255, which no router can have left
         // (RFC 4861 §6.1, §7.1); listener discovery only with 1 (RFC 2710 §3, RFC 3810 §5).
-        match window.read::<4>(at) {
-            Some([133..=137, ..]) if hop_limit == 255 => return Payload::Discovery,
-            Some([130..=132 | 143, ..]) if hop_limit == 1 => return Payload::Discovery,
+        match window.words(at).map(|[word]: [u32; 1]| word.to_ne_bytes()) {
+            Some([133..=137, ..]) if hop_limit == 255 => return Payload::bare(Kind::Discovery),
+            Some([130..=132 | 143, ..]) if hop_limit == 1 => return Payload::bare(Kind::Discovery),
             _ => {}
         }
     }
-    upper(window, at, end.saturating_sub(at), protocol, first_of_many)
+    upper(window, at, end, protocol, kind, piece)
 }

@@ -10,17 +10,22 @@
 mod decide;
 mod ethernet;
 mod flow;
+mod impact;
 mod ipv4;
 mod ipv6;
 mod policy;
+mod rate;
+mod reply;
+mod upper;
 mod window;
 
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 
-pub use decide::{Admitted, Decision, decide};
-pub use flow::{Address, Flow, Payload};
-pub use policy::{GrantCell, Policy, Tables};
+pub use decide::{Decision, decide};
+pub use flow::{Address, Flow, Kind, Payload, Piece, Sheet, Upper};
+pub use policy::{GrantCell, Place, Policy, Tables};
+pub use reply::outgoing;
 pub use window::{REACH, Slice, Window};
 
 #[cfg(test)]

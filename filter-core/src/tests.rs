@@ -6,14 +6,15 @@ use filter_abi::{Action, Reason};
 use proptest::prelude::*;
 
 use crate::{
-    Slice, decide,
+    Sheet, Slice, decide,
     fixtures::{self, Setting, World},
 };
 
-const NOW: u64 = 1_000_000_000_000;
+const NOW: u64 = 100_000_000_000_000;
 
 fn reason_of(frame: &[u8], world: &World) -> Reason {
-    decide(&Slice(frame), &world.settings, world).reason
+    let mut sheet = Sheet::default();
+    decide(&Slice(frame), &world.settings, world, &mut sheet).reason()
 }
 
 #[test]
@@ -51,7 +52,10 @@ fn fixture_names_are_unique_and_every_reason_occurs() {
 #[test]
 fn observe_opens_everything_but_what_an_operator_closed() {
     for reason in Reason::ALL {
-        let closed_on_purpose = matches!(reason, Reason::Denied | Reason::Lockdown);
+        let closed_on_purpose = matches!(
+            reason,
+            Reason::Denied | Reason::Lockdown | Reason::RateLimited
+        );
         let drops = reason.action() == Action::Drop;
         assert_eq!(
             reason.opened_by_observe(),

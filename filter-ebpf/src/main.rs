@@ -1,5 +1,6 @@
-//! The kernel program. It hands the packet and the maps to `filter_core::decide`, counts the
-//! reason at one exit, and answers pass or drop. It decides nothing itself.
+//! The kernel programs. One hands each packet that arrives and the maps to `filter_core::decide`,
+//! counts the reason at one exit, and answers pass or drop; the other writes down what protected
+//! hosts send, so that replies pass. They decide nothing themselves.
 #![no_std]
 #![no_main]
 
@@ -7,39 +8,111 @@ mod clock;
 mod frame;
 mod maps;
 mod policy;
+mod probe;
+mod sample;
+mod skb;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_abi::{Action, Reason, Settings};
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use filter_abi::{Cpu, Reason, Reasons, Settings};
 use filter_core::decide;
 
-use crate::{frame::Frame, policy::Kernel};
+use crate::{
+    frame::{Frame, Scattered},
+    maps::Way,
+    policy::Kernel,
+    probe::Probing,
+    skb::Skb,
+};
 
 /// Entry point, one for each packet that arrives on an interface the filter is attached to.
-#[xdp]
+#[xdp(frags)]
+#[inline(always)]
 fn sekisho(context: XdpContext) -> u32 {
-    match maps::settings() {
-        Some(settings) => verdict(&context, &settings),
+    match (maps::settings(), maps::cpu()) {
+        (Some(settings), Some(cpu)) => verdict(&context, settings, cpu),
         // The agent writes the settings before it attaches; without them nobody knows what is
         // protected, so nothing passes. There is no counter to name it by, either.
-        None => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_DROP,
     }
 }
 
 #[inline(always)]
-fn verdict(context: &XdpContext, settings: &Settings) -> u32 {
-    let reason = decide(&Frame::new(context), settings, &Kernel).admit();
-    let opened = settings.has(Settings::OBSERVE) && reason.opened_by_observe();
-    // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
-    aya_log_ebpf::debug!(context, "reason {}", reason as u32);
-    maps::count(if opened {
-        reason as u32 + Reason::COUNT
-    } else {
-        reason as u32
-    });
-    match reason.action() {
-        Action::Drop if !opened => xdp_action::XDP_DROP,
-        _ => xdp_action::XDP_PASS,
+fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
+    let probing = Probing::of(context, settings);
+    let kernel = Kernel {
+        cpu,
+        at_ns: probing.at_ns(),
+        keep: probing.keeps(),
+    };
+    let frame = Frame::new(context, cpu);
+    let mut decision = decide(&frame, settings, &kernel, maps::sheet(cpu, Way::In));
+    // A jumbo frame whose headers go on in its second buffer: read again, the slow way.
+    if Reasons::UNREADABLE.has(decision.number()) && frame.is_scattered() {
+        decision = decide(
+            &Scattered(&frame),
+            settings,
+            &kernel,
+            maps::sheet(cpu, Way::In),
+        );
     }
+    let reason = decision.number();
+    let opened = settings.has(Settings::OBSERVE) && Reasons::OPENED.has(reason);
+    // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
+    aya_log_ebpf::debug!(context, "reason {}", reason);
+    if kernel.keep {
+        count(cpu, reason, opened);
+    }
+    probing.answer(context, &decision);
+    if Reasons::PASSED.has(reason) {
+        return xdp_action::XDP_PASS;
+    }
+    if settings.samples != 0 && kernel.keep {
+        sample::take(
+            &frame,
+            &kernel,
+            decision,
+            settings.samples,
+            u32::from(opened),
+        );
+    }
+    if opened {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
+    }
+}
+
+#[inline(always)]
+fn count(cpu: *mut Cpu, reason: u32, opened: bool) {
+    let index = reason as usize + if opened { Reason::COUNT as usize } else { 0 };
+    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned and alive while the program runs.
+    if let Some(counter) = unsafe { (*cpu).counters.get_mut(index) } {
+        *counter += 1;
+    }
+}
+
+/// Entry point, one for each packet that leaves by an interface the filter is attached to.
+#[classifier]
+#[inline(always)]
+fn sekisho_out(context: TcContext) -> i32 {
+    if let (Some(settings), Some(cpu)) = (maps::settings(), maps::cpu()) {
+        let kernel = Kernel {
+            cpu,
+            at_ns: 0,
+            keep: true,
+        };
+        let packet = Skb {
+            context: &context,
+            cpu,
+        };
+        filter_core::outgoing(&packet, settings, &kernel, maps::sheet(cpu, Way::Out));
+    }
+    // Whatever else is attached has its say; what leaves is not ours to stop.
+    TC_ACT_UNSPEC
 }
 
 /// The verifier rejects a program that can reach an endless loop, so a panic that is not optimised

@@ -229,7 +229,7 @@ async fn metrics_say_the_mode_in_use() {
         "sekisho_enforcing 1",
         "sekisho_attached{interface=\"eth0\",xdp_mode=\"native\"} 0",
         "sekisho_packets_total{reason=\"NoGrant\",action=\"drop\"} 14",
-        "sekisho_would_drop_packets_total{reason=\"NoGrant\",action=\"drop\"} 31",
+        "sekisho_would_drop_packets_total{reason=\"NoGrant\",action=\"drop\"} 36",
     ] {
         assert!(text.contains(line), "{line} not in {text}");
     }

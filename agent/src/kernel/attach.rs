@@ -62,10 +62,12 @@ impl Loaded {
             .map(|layout| (layout.name, pins.map(layout.name)))
             .collect();
         let mut loader = EbpfLoader::new();
-        loader
-            .map_max_entries(filter_abi::names::GRANTS_V4, capacity)
-            .map_max_entries(filter_abi::names::GRANTS_V6, capacity)
-            .override_global("AYA_LOG_LEVEL", &level, false);
+        loader.override_global("AYA_LOG_LEVEL", &level, false);
+        for layout in &LAYOUTS {
+            if let Some(entries) = layout.sized(capacity) {
+                loader.map_max_entries(layout.name, entries);
+            }
+        }
         for (name, path) in &paths {
             loader.map_pin_path(name, path.as_path());
         }

@@ -2,18 +2,29 @@
 
 use aya::maps::{MapData, MapType};
 use filter_abi::{
-    AllowKey, COUNTERS, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target,
-    TargetKey, V4, V6, names,
+    AllowKey, Cpu, DenyValue, Destination, DestinationKey, ExactFamily, ExactV4, ExactV6, FlowKey,
+    FlowRecord, FragmentKey, FragmentRecord, Grant, GrantKey, Impact, ImpactKey, Limit, LimitKey,
+    Panel, Target, TargetKey, V4, V6, names,
 };
+
+use super::sources::words_max;
 
 /// Sizes in bytes, for each map by name.
 pub(super) struct Layout {
     pub(super) name: &'static str,
     kind: MapType,
-    pub(super) key: usize,
-    pub(super) value: usize,
-    /// None: set by the capacity.
-    entries: Option<u32>,
+    key: usize,
+    value: usize,
+    entries: Entries,
+}
+
+/// How many entries a map has.
+enum Entries {
+    Fixed(u32),
+    /// As many as there may be grants.
+    Grants,
+    /// The filter of sources: two stretches for each family.
+    Sources,
 }
 
 /// A trie's key starts with four bytes of prefix length.
@@ -24,7 +35,7 @@ const fn trie<K, V>(name: &'static str, entries: u32) -> Layout {
         kind: MapType::LpmTrie,
         key,
         value: size_of::<V>(),
-        entries: Some(entries),
+        entries: Entries::Fixed(entries),
     }
 }
 
@@ -34,50 +45,92 @@ const fn array<V>(name: &'static str, entries: u32) -> Layout {
         kind: MapType::Array,
         key: 4,
         value: size_of::<V>(),
-        entries: Some(entries),
+        entries: Entries::Fixed(entries),
     }
 }
 
-const fn grants<K>(name: &'static str) -> Layout {
-    let (key, value) = (size_of::<K>(), size_of::<Grant>());
+const fn hash<K, V>(name: &'static str, kind: MapType, entries: Entries) -> Layout {
+    let (key, value) = (size_of::<K>(), size_of::<V>());
     Layout {
         name,
-        kind: MapType::Hash,
+        kind,
         key,
         value,
-        entries: None,
+        entries,
     }
 }
 
+const fn lru<K, V>(name: &'static str, entries: u32) -> Layout {
+    hash::<K, V>(name, MapType::LruHash, Entries::Fixed(entries))
+}
+
+const RECORDS: u32 = 16_384;
+const FLOWS: u32 = 65_536;
+
 pub(super) const LAYOUTS: [Layout; names::ALL.len()] = [
-    array::<u32>(names::ACTIVE, 1),
-    array::<Settings>(names::SETTINGS, 2),
+    array::<Panel>(names::SETTINGS, 1),
     Layout {
-        name: names::COUNTERS,
+        name: names::CPUS,
         kind: MapType::PerCpuArray,
         key: 4,
-        value: 8,
-        entries: Some(COUNTERS),
+        value: size_of::<Cpu>(),
+        entries: Entries::Fixed(1),
     },
+    array::<u64>(names::HEARTBEAT, 1),
     trie::<DestinationKey<V4>, Destination>(names::DESTINATIONS_V4, 65_536),
     trie::<DestinationKey<V6>, Destination>(names::DESTINATIONS_V6, 65_536),
     trie::<TargetKey, Target>(names::TARGETS, 1_048_576),
+    array::<ExactV4>(names::EXACT_V4, 2 * <ExactV4 as ExactFamily>::BUCKETS),
+    array::<ExactV6>(names::EXACT_V6, 2 * <ExactV6 as ExactFamily>::BUCKETS),
+    hash::<LimitKey, Limit>(names::LIMITS, MapType::Hash, Entries::Fixed(65_536)),
     trie::<AllowKey<V4>, u32>(names::ALLOWS_V4, 65_536),
     trie::<AllowKey<V6>, u32>(names::ALLOWS_V6, 65_536),
     trie::<V4, DenyValue>(names::DENIES_V4, 65_536),
     trie::<V6, DenyValue>(names::DENIES_V6, 65_536),
-    grants::<GrantKey<V4>>(names::GRANTS_V4),
-    grants::<GrantKey<V6>>(names::GRANTS_V6),
+    Layout {
+        entries: Entries::Sources,
+        ..array::<u64>(names::SOURCES, 0)
+    },
+    hash::<GrantKey<V4>, Grant>(names::GRANTS_V4, MapType::Hash, Entries::Grants),
+    hash::<GrantKey<V6>, Grant>(names::GRANTS_V6, MapType::Hash, Entries::Grants),
+    lru::<FragmentKey<V4>, FragmentRecord>(names::FRAGMENTS_V4, RECORDS),
+    lru::<FragmentKey<V6>, FragmentRecord>(names::FRAGMENTS_V6, RECORDS),
+    lru::<FlowKey<V4>, FlowRecord>(names::FLOWS_V4, FLOWS),
+    lru::<FlowKey<V6>, FlowRecord>(names::FLOWS_V6, FLOWS),
+    lru::<GrantKey<V4>, u64>(names::BUCKETS_V4, FLOWS),
+    lru::<GrantKey<V6>, u64>(names::BUCKETS_V6, FLOWS),
+    lru::<ImpactKey, Impact>(names::IMPACT, RECORDS),
+    Layout {
+        name: names::SAMPLES,
+        kind: MapType::RingBuf,
+        key: 0,
+        value: 0,
+        entries: Entries::Fixed(1 << 20),
+    },
 ];
 
 impl Layout {
+    /// Entries with this capacity of grants.
+    fn entries(&self, capacity: u32) -> u32 {
+        match self.entries {
+            Entries::Fixed(entries) => entries,
+            Entries::Grants => capacity,
+            Entries::Sources => 4 * words_max(capacity),
+        }
+    }
+
+    /// What the loader must be told, for maps whose size depends on the capacity.
+    pub(super) fn sized(&self, capacity: u32) -> Option<u32> {
+        (!matches!(self.entries, Entries::Fixed(_))).then(|| self.entries(capacity))
+    }
+
     /// Whether an opened map is this one with this capacity.
     pub(super) fn fits(&self, map: &MapData, capacity: u32) -> bool {
         map.info().is_ok_and(|info| {
             info.map_type().is_ok_and(|kind| kind == self.kind)
                 && usize::try_from(info.key_size()) == Ok(self.key)
                 && usize::try_from(info.value_size()) == Ok(self.value)
-                && info.max_entries() == self.entries.unwrap_or(capacity)
+                && info.max_entries() == self.entries(capacity)
         })
     }
 }

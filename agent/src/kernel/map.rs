@@ -32,7 +32,7 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
     }
 
     pub(super) fn read(&self, key: &K) -> Result<Option<V>, KernelError> {
-        let mut value = V::Array::default();
+        let mut value = V::ZERO;
         let found = syscall::lookup(
             self.data.fd().as_fd(),
             key.to_bytes().as_ref(),
@@ -64,7 +64,7 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
         let mut keys = Vec::new();
         let mut last: Option<K::Array> = None;
         loop {
-            let mut next = K::Array::default();
+            let mut next = K::ZERO;
             let from = last.as_ref().map(AsRef::as_ref);
             let more = syscall::next_key(self.data.fd().as_fd(), from, next.as_mut())
                 .map_err(|error| self.failed("listing", error))?;
@@ -74,6 +74,14 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
             keys.push(K::from_bytes(&next));
             last = Some(next);
         }
+    }
+
+    /// Deletes every entry that is not to be kept; for the small tables.
+    pub(super) fn retain(&self, keep: impl Fn(&K) -> bool) -> Result<(), KernelError> {
+        for key in self.keys()?.iter().filter(|key| !keep(key)) {
+            self.delete(key)?;
+        }
+        Ok(())
     }
 
     /// Writes many; the error is the kernel's own.
@@ -97,7 +105,7 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
     /// Deletes many. A batch stops at the first key that is not there (kernel/bpf/syscall.c,
     /// `generic_map_delete_batch`), so it goes on behind it.
     pub(super) fn delete_many(&self, keys: &[K]) -> Result<(), KernelError> {
-        let size = K::Array::default().as_ref().len();
+        let size = K::ZERO.as_ref().len();
         for chunk in keys.chunks(BATCH) {
             let mut bytes = Vec::with_capacity(chunk.len() * size);
             for key in chunk {
@@ -120,8 +128,8 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
 
     /// Shows every entry of a hash, in pieces.
     pub(super) fn scan(&self, mut show: impl FnMut(Vec<(K, V)>)) -> Result<(), KernelError> {
-        let key_size = K::Array::default().as_ref().len();
-        let value_size = V::Array::default().as_ref().len();
+        let key_size = K::ZERO.as_ref().len();
+        let value_size = V::ZERO.as_ref().len();
         let mut room = BATCH;
         let mut cursor = None;
         loop {
@@ -161,7 +169,7 @@ impl<K: Bytes, V: Bytes> Map<K, V> {
 }
 
 fn typed<T: Bytes>(bytes: &[u8]) -> T {
-    let mut array = T::Array::default();
+    let mut array = T::ZERO;
     array.as_mut().copy_from_slice(bytes);
     T::from_bytes(&array)
 }

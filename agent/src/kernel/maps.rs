@@ -1,49 +1,58 @@
 //! The pinned maps behind [`Maps`].
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    io,
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
     net::IpAddr,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aya::maps::{MapData, MapError, PerCpuArray};
 use filter_abi::{
-    AllowKey, COUNTERS, DenyValue, Destination, DestinationKey, Grant, GrantKey, Settings, Target,
-    TargetKey, TrieKey, V4, V6, names,
+    COUNTERS, Cpu, Grant, LimitKey, Panel, Settings, Target, TargetKey, TrieKey, V4, V6, names,
 };
 use ipnet::IpNet;
 
 use super::{
-    GrantId, Maps, Show, Switches, barrier::wait_for_readers, error::KernelError, layout::LAYOUTS,
-    map::Map, pins::Pins,
+    GrantId, Maps, Show, Switches,
+    barrier::wait_for_readers,
+    error::KernelError,
+    family::{Family as _, Tables},
+    layout::LAYOUTS,
+    map::Map,
+    pins::Pins,
+    sources::{SourceFilter, words_max},
 };
 use crate::policy::Policy;
 
-/// Each generation's number goes into the upper half of its prefix numbers.
+/// Each generation's number goes into the upper half of its prefix numbers. Even, so that two
+/// generations in a row never share a half of the `EXACT_*` tables.
 const GENERATIONS: u32 = 1 << 16;
 
 /// The maps of the running filter.
 pub struct FilterMaps {
     capacity: u32,
-    active: Map<u32, u32>,
-    settings: Map<u32, Settings>,
-    counters: PerCpuArray<MapData, u64>,
-    destinations_v4: Map<TrieKey<DestinationKey<V4>>, Destination>,
-    destinations_v6: Map<TrieKey<DestinationKey<V6>>, Destination>,
+    settings: Map<u32, Panel>,
+    heartbeat: Map<u32, u64>,
+    cpus: PerCpuArray<MapData, [u64; Cpu::WORDS]>,
     targets: Map<TrieKey<TargetKey>, Target>,
-    allows_v4: Map<TrieKey<AllowKey<V4>>, u32>,
-    allows_v6: Map<TrieKey<AllowKey<V6>>, u32>,
-    denies_v4: Map<TrieKey<V4>, DenyValue>,
-    denies_v6: Map<TrieKey<V6>, DenyValue>,
-    grants_v4: Map<GrantKey<V4>, Grant>,
-    grants_v6: Map<GrantKey<V6>, Grant>,
-    /// What changes the settings: one at a time.
-    switching: Mutex<()>,
+    limits: Map<LimitKey, filter_abi::Limit>,
+    sources: Map<u32, u64>,
+    v4: Tables<V4>,
+    v6: Tables<V6>,
+    /// What changes settings or sources: one at a time.
+    changing: Mutex<Changing>,
+}
+
+struct Changing {
+    v4: SourceFilter,
+    v6: SourceFilter,
 }
 
 impl FilterMaps {
-    /// Opens the pinned maps, each checked against its layout.
+    /// Opens the pinned maps, each checked against its layout, and makes the filter of sources
+    /// anew from the grants that are in them.
     pub fn open(pins: &Pins, capacity: u32) -> Result<Self, KernelError> {
         let open = |name: &'static str| -> Result<MapData, KernelError> {
             let path = pins.map(name);
@@ -60,28 +69,56 @@ impl FilterMaps {
                 KernelError::Rejected(format!("{} is not the map of this version", path.display()))
             })
         };
-        Ok(Self {
+        let settings = Map::new(names::SETTINGS, open(names::SETTINGS)?);
+        let (_, current) = current(&settings)?;
+        let words = words_max(capacity);
+        let maps = Self {
             capacity,
-            active: Map::new(names::ACTIVE, open(names::ACTIVE)?),
-            settings: Map::new(names::SETTINGS, open(names::SETTINGS)?),
-            counters: PerCpuArray::try_from(aya::maps::Map::PerCpuArray(open(names::COUNTERS)?))
+            heartbeat: Map::new(names::HEARTBEAT, open(names::HEARTBEAT)?),
+            cpus: PerCpuArray::try_from(aya::maps::Map::PerCpuArray(open(names::CPUS)?))
                 .map_err(|error| KernelError::Rejected(error.to_string()))?,
-            destinations_v4: Map::new(names::DESTINATIONS_V4, open(names::DESTINATIONS_V4)?),
-            destinations_v6: Map::new(names::DESTINATIONS_V6, open(names::DESTINATIONS_V6)?),
             targets: Map::new(names::TARGETS, open(names::TARGETS)?),
-            allows_v4: Map::new(names::ALLOWS_V4, open(names::ALLOWS_V4)?),
-            allows_v6: Map::new(names::ALLOWS_V6, open(names::ALLOWS_V6)?),
-            denies_v4: Map::new(names::DENIES_V4, open(names::DENIES_V4)?),
-            denies_v6: Map::new(names::DENIES_V6, open(names::DENIES_V6)?),
-            grants_v4: Map::new(names::GRANTS_V4, open(names::GRANTS_V4)?),
-            grants_v6: Map::new(names::GRANTS_V6, open(names::GRANTS_V6)?),
-            switching: Mutex::new(()),
+            limits: Map::new(names::LIMITS, open(names::LIMITS)?),
+            sources: Map::new(names::SOURCES, open(names::SOURCES)?),
+            v4: Tables::open(open)?,
+            v6: Tables::open(open)?,
+            changing: Mutex::new(Changing {
+                v4: SourceFilter::new(0, words, current.sources_v4),
+                v6: SourceFilter::new(2 * words, words, current.sources_v6),
+            }),
+            settings,
+        };
+        maps.key(current)?;
+        maps.renew(&mut maps.changing(), 0)?;
+        Ok(maps)
+    }
+
+    /// Gives settings that never had any their random numbers.
+    fn key(&self, current: Settings) -> Result<(), KernelError> {
+        if current.seed != 0 && current.probe_key != 0 {
+            return Ok(());
+        }
+        let random = || -> Result<u64, KernelError> {
+            let mut bytes = [0; 8];
+            File::open("/dev/urandom")
+                .and_then(|mut file| file.read_exact(&mut bytes))
+                .map_err(|error| KernelError::io("reading /dev/urandom", error))?;
+            Ok(u64::from_ne_bytes(bytes) | 1)
+        };
+        let (seed, probe_key) = (random()?, random()?);
+        self.change(|settings| {
+            settings.seed = seed;
+            settings.probe_key = probe_key;
         })
     }
 
-    fn full(&self, id: GrantId, error: io::Error) -> KernelError {
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        // What a panic left behind is at worst a filter with marks nobody needs.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn full(&self, family: &'static str, error: io::Error) -> KernelError {
         if error.raw_os_error() == Some(libc::E2BIG) {
-            let family = if id.source.is_ipv4() { "IPv4" } else { "IPv6" };
             return KernelError::Full {
                 family,
                 capacity: self.capacity,
@@ -90,60 +127,79 @@ impl FilterMaps {
         KernelError::io("writing a grant into the kernel map failed", error)
     }
 
-    fn current(&self) -> Result<(u32, Settings), KernelError> {
-        let active = self.active.read(&0)?.unwrap_or(0) & 1;
-        Ok((active, self.settings.read(&active)?.unwrap_or_default()))
-    }
-
     /// Writes the settings that are not in force, then flips which ones are.
-    fn flip(&self, active: u32, settings: &Settings) -> Result<(), KernelError> {
-        let other = active ^ 1;
-        self.settings.write(&other, settings)?;
-        self.active.write(&0, &other)?;
+    fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), KernelError> {
+        let (mut panel, mut next) = current(&self.settings)?;
+        change(&mut next);
+        let other = panel.active ^ 1;
+        if let Some(half) = panel.halves.get_mut(other as usize) {
+            *half = next;
+        }
+        self.settings.write(&0, &panel)?;
+        // Every other byte stays what it is, and the kernel copies aligned words (`copy_map_value`
+        // in include/linux/bpf.h), so a packet reads either number and one whole setting.
+        self.settings.write(
+            &0,
+            &Panel {
+                active: other,
+                ..panel
+            },
+        )?;
         // Afterwards nobody reads the old settings any more, so they may be overwritten and the
         // tables that only they lead to may be emptied.
         wait_for_readers();
         Ok(())
     }
 
-    fn flags(&self, switches: &Switches, keep: u32) -> u32 {
-        let mut flags = keep & (Settings::DENIES_V4 | Settings::DENIES_V6);
-        if switches.observe {
-            flags |= Settings::OBSERVE;
+    /// Makes the filters of sources anew, with room for `more` grants.
+    fn renew(&self, changing: &mut Changing, more: usize) -> Result<(), KernelError> {
+        let (_, settings) = current(&self.settings)?;
+        let mut numbers = Vec::new();
+        self.v4.scan(|grants| {
+            numbers.extend(
+                grants
+                    .iter()
+                    .filter_map(|(id, _)| V4::of(id.source).map(V4::number)),
+            )
+        })?;
+        let v4 = changing
+            .v4
+            .renew(&self.sources, settings.seed, &numbers, more)?;
+        numbers.clear();
+        self.v6.scan(|grants| {
+            numbers.extend(
+                grants
+                    .iter()
+                    .filter_map(|(id, _)| V6::of(id.source).map(V6::number)),
+            )
+        })?;
+        let v6 = changing
+            .v6
+            .renew(&self.sources, settings.seed, &numbers, more)?;
+        self.change(|settings| {
+            settings.sources_v4 = v4;
+            settings.sources_v6 = v6;
+        })
+    }
+
+    /// Marks the sources of grants that are about to be written.
+    fn mark(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError> {
+        let mut changing = self.changing();
+        if !changing.v4.has_room(grants.len()) || !changing.v6.has_room(grants.len()) {
+            self.renew(&mut changing, grants.len())?;
         }
-        if switches.lockdown {
-            flags |= Settings::LOCKDOWN;
-        }
-        flags
+        let (_, settings) = current(&self.settings)?;
+        let sources = || grants.iter().map(|(id, _)| id.source);
+        let v4 = sources().filter_map(|source| V4::of(source).map(V4::number));
+        changing.v4.add(&self.sources, settings.seed, v4)?;
+        let v6 = sources().filter_map(|source| V6::of(source).map(V6::number));
+        changing.v6.add(&self.sources, settings.seed, v6)
     }
 
     fn fill(&self, policy: &Policy, generation: u32) -> Result<(), KernelError> {
         let number = |index: u16| (generation << 16) | u32::from(index);
-        for (index, (prefix, flags)) in (0u16..).zip(&policy.destinations) {
-            let value = Destination {
-                prefix: number(index),
-                flags: *flags,
-            };
-            let bits = 32 + u32::from(prefix.prefix_len());
-            match prefix.network() {
-                IpAddr::V4(address) => {
-                    let data = DestinationKey {
-                        generation,
-                        address: address.octets(),
-                    };
-                    self.destinations_v4
-                        .write(&TrieKey { bits, data }, &value)?;
-                }
-                IpAddr::V6(address) => {
-                    let data = DestinationKey {
-                        generation,
-                        address: address.octets(),
-                    };
-                    self.destinations_v6
-                        .write(&TrieKey { bits, data }, &value)?;
-                }
-            }
-        }
+        self.v4.fill(policy, generation, number)?;
+        self.v6.fill(policy, generation, number)?;
         for entry in &policy.targets {
             let data = TargetKey {
                 prefix: number(entry.destination),
@@ -151,283 +207,159 @@ impl FilterMaps {
                 zero: 0,
                 port: entry.port.to_be_bytes(),
             };
-            self.targets.write(
-                &TrieKey {
-                    bits: entry.bits,
-                    data,
-                },
-                &entry.target,
-            )?;
+            let bits = entry.bits;
+            self.targets.write(&TrieKey { bits, data }, &entry.target)?;
         }
-        for &(service, prefix) in &policy.allows {
-            let bits = 64 + u32::from(prefix.prefix_len());
-            match prefix.network() {
-                IpAddr::V4(source) => {
-                    let data = AllowKey {
-                        generation,
-                        service,
-                        source: source.octets(),
-                    };
-                    self.allows_v4.write(&TrieKey { bits, data }, &1)?;
-                }
-                IpAddr::V6(source) => {
-                    let data = AllowKey {
-                        generation,
-                        service,
-                        source: source.octets(),
-                    };
-                    self.allows_v6.write(&TrieKey { bits, data }, &1)?;
-                }
-            }
+        for &(service, limit) in &policy.limits {
+            let key = LimitKey {
+                generation,
+                service,
+            };
+            self.limits.write(&key, &limit)?;
         }
         Ok(())
     }
 
     /// Removes the entries of every other generation.
     fn sweep(&self, generation: u32) -> Result<(), KernelError> {
-        fn stale<K: filter_abi::Bytes, V: filter_abi::Bytes>(
-            map: &Map<K, V>,
-            is_stale: impl Fn(&K) -> bool,
-        ) -> Result<(), KernelError> {
-            for key in map.keys()?.iter().filter(|key| is_stale(key)) {
-                map.delete(key)?;
-            }
-            Ok(())
-        }
-        stale(&self.destinations_v4, |key| {
-            key.data.generation != generation
-        })?;
-        stale(&self.destinations_v6, |key| {
-            key.data.generation != generation
-        })?;
-        stale(&self.targets, |key| key.data.prefix >> 16 != generation)?;
-        stale(&self.allows_v4, |key| key.data.generation != generation)?;
-        stale(&self.allows_v6, |key| key.data.generation != generation)
+        self.v4.sweep(generation)?;
+        self.v6.sweep(generation)?;
+        self.targets
+            .retain(|key| key.data.prefix >> 16 == generation)?;
+        self.limits.retain(|key| key.generation == generation)
     }
+}
+
+fn current(settings: &Map<u32, Panel>) -> Result<(Panel, Settings), KernelError> {
+    let mut panel = settings.read(&0)?.unwrap_or_default();
+    panel.active &= 1;
+    let half = panel.halves.get(panel.active as usize).copied();
+    Ok((panel, half.unwrap_or_default()))
+}
+
+/// The bits of `Settings::flags` that are the operator's.
+fn switched(flags: u32, switches: &Switches) -> u32 {
+    let mut flags = flags & !(Settings::OBSERVE | Settings::LOCKDOWN);
+    if switches.observe {
+        flags |= Settings::OBSERVE;
+    }
+    if switches.lockdown {
+        flags |= Settings::LOCKDOWN;
+    }
+    flags
 }
 
 impl Maps for FilterMaps {
     fn read(&self, GrantId { source, service }: GrantId) -> Result<Option<Grant>, KernelError> {
         match source {
-            IpAddr::V4(source) => self.grants_v4.read(&GrantKey {
-                source: source.octets(),
-                service,
-            }),
-            IpAddr::V6(source) => self.grants_v6.read(&GrantKey {
-                source: source.octets(),
-                service,
-            }),
+            IpAddr::V4(source) => self.v4.read(source.octets(), service),
+            IpAddr::V6(source) => self.v6.read(source.octets(), service),
         }
     }
 
     fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError> {
+        self.mark(&[(id, grant)])?;
         let GrantId { source, service } = id;
         match source {
-            IpAddr::V4(source) => self.grants_v4.try_write(
-                &GrantKey {
-                    source: source.octets(),
-                    service,
-                },
-                &grant,
-            ),
-            IpAddr::V6(source) => self.grants_v6.try_write(
-                &GrantKey {
-                    source: source.octets(),
-                    service,
-                },
-                &grant,
-            ),
+            IpAddr::V4(source) => self
+                .v4
+                .put(source.octets(), service, &grant)
+                .map_err(|error| self.full("IPv4", error)),
+            IpAddr::V6(source) => self
+                .v6
+                .put(source.octets(), service, &grant)
+                .map_err(|error| self.full("IPv6", error)),
         }
-        .map_err(|error| self.full(id, error))
     }
 
     fn remove(&self, GrantId { source, service }: GrantId) -> Result<(), KernelError> {
         match source {
-            IpAddr::V4(source) => self.grants_v4.delete(&GrantKey {
-                source: source.octets(),
-                service,
-            }),
-            IpAddr::V6(source) => self.grants_v6.delete(&GrantKey {
-                source: source.octets(),
-                service,
-            }),
+            IpAddr::V4(source) => self.v4.remove(source.octets(), service),
+            IpAddr::V6(source) => self.v6.remove(source.octets(), service),
         }
     }
 
     fn put_many(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError> {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (GrantId { source, service }, grant) in grants {
-            match source {
-                IpAddr::V4(source) => {
-                    v4.push((
-                        GrantKey {
-                            source: source.octets(),
-                            service: *service,
-                        },
-                        *grant,
-                    ));
-                }
-                IpAddr::V6(source) => {
-                    v6.push((
-                        GrantKey {
-                            source: source.octets(),
-                            service: *service,
-                        },
-                        *grant,
-                    ));
-                }
-            }
-        }
-        let unspecified = |source: IpAddr| GrantId { source, service: 0 };
-        self.grants_v4
-            .write_many(&v4)
-            .map_err(|error| self.full(unspecified([0; 4].into()), error))?;
-        self.grants_v6
-            .write_many(&v6)
-            .map_err(|error| self.full(unspecified([0; 16].into()), error))
+        self.mark(grants)?;
+        self.v4
+            .put_many(grants)
+            .map_err(|error| self.full("IPv4", error))?;
+        self.v6
+            .put_many(grants)
+            .map_err(|error| self.full("IPv6", error))
     }
 
     fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError> {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for &GrantId { source, service } in ids {
-            match source {
-                IpAddr::V4(source) => v4.push(GrantKey {
-                    source: source.octets(),
-                    service,
-                }),
-                IpAddr::V6(source) => v6.push(GrantKey {
-                    source: source.octets(),
-                    service,
-                }),
-            }
-        }
-        self.grants_v4.delete_many(&v4)?;
-        self.grants_v6.delete_many(&v6)
+        self.v4.remove_many(ids)?;
+        self.v6.remove_many(ids)
     }
 
     fn scan(&self, show: Show<'_>) -> Result<(), KernelError> {
-        self.grants_v4.scan(|entries| {
-            let entries: Vec<(GrantId, Grant)> = entries
-                .into_iter()
-                .map(|(key, grant)| {
-                    (
-                        GrantId {
-                            source: key.source.into(),
-                            service: key.service,
-                        },
-                        grant,
-                    )
-                })
-                .collect();
-            show(&entries);
-        })?;
-        self.grants_v6.scan(|entries| {
-            let entries: Vec<(GrantId, Grant)> = entries
-                .into_iter()
-                .map(|(key, grant)| {
-                    (
-                        GrantId {
-                            source: key.source.into(),
-                            service: key.service,
-                        },
-                        grant,
-                    )
-                })
-                .collect();
-            show(&entries);
-        })
+        self.v4.scan(&mut *show)?;
+        self.v6.scan(&mut *show)
     }
 
     fn apply(&self, policy: &Policy, switches: &Switches) -> Result<(), KernelError> {
-        let _one_at_a_time = self.switching.lock();
-        let (active, current) = self.current()?;
+        let _one_at_a_time = self.changing();
+        let (_, settings) = current(&self.settings)?;
         // A change that was cut short may have left half of the next generation behind.
-        self.sweep(current.generation)?;
-        let generation = (current.generation + 1) % GENERATIONS;
+        self.sweep(settings.generation)?;
+        let generation = (settings.generation + 1) % GENERATIONS;
         self.fill(policy, generation)?;
-        let mut settings = Settings {
-            generation,
-            flags: self.flags(switches, current.flags),
-            ..Settings::default()
-        };
-        for (place, ether_type) in settings.ether_types.iter_mut().zip(&switches.ether_types) {
-            *place = *ether_type;
-        }
-        self.flip(active, &settings)?;
+        self.change(|settings| {
+            settings.generation = generation;
+            settings.flags = switched(settings.flags, switches);
+            settings.ether_types = [0; 4];
+            for (place, ether_type) in settings.ether_types.iter_mut().zip(&switches.ether_types) {
+                *place = *ether_type;
+            }
+            settings.icmp_interval_ns = policy
+                .icmp_errors
+                .interval_ns
+                .try_into()
+                .unwrap_or(u32::MAX);
+            settings.icmp_tolerance_ns = policy.icmp_errors.tolerance_ns;
+        })?;
         self.sweep(generation)
     }
 
     fn switch(&self, switches: &Switches) -> Result<(), KernelError> {
-        let _one_at_a_time = self.switching.lock();
-        let (active, current) = self.current()?;
-        self.flip(
-            active,
-            &Settings {
-                flags: self.flags(switches, current.flags),
-                ..current
-            },
-        )
+        let _one_at_a_time = self.changing();
+        self.change(|settings| settings.flags = switched(settings.flags, switches))
     }
 
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError> {
-        let _one_at_a_time = self.switching.lock();
-        let (mut v4, mut v6) = (HashSet::new(), HashSet::new());
-        for (prefix, &deadline_ns) in denies {
-            let bits = u32::from(prefix.prefix_len());
-            match prefix.network() {
-                IpAddr::V4(address) => {
-                    let key = TrieKey {
-                        bits,
-                        data: address.octets(),
-                    };
-                    self.denies_v4.write(&key, &DenyValue { deadline_ns })?;
-                    v4.insert((bits, key.data));
-                }
-                IpAddr::V6(address) => {
-                    let key = TrieKey {
-                        bits,
-                        data: address.octets(),
-                    };
-                    self.denies_v6.write(&key, &DenyValue { deadline_ns })?;
-                    v6.insert((bits, key.data));
-                }
-            }
+        let _one_at_a_time = self.changing();
+        let mut wanted = 0;
+        if self.v4.deny(denies.iter())? {
+            wanted |= Settings::DENIES_V4;
         }
-        for key in self.denies_v4.keys()? {
-            if !v4.contains(&(key.bits, key.data)) {
-                self.denies_v4.delete(&key)?;
-            }
+        if self.v6.deny(denies.iter())? {
+            wanted |= Settings::DENIES_V6;
         }
-        for key in self.denies_v6.keys()? {
-            if !v6.contains(&(key.bits, key.data)) {
-                self.denies_v6.delete(&key)?;
-            }
-        }
-        let (active, current) = self.current()?;
-        let mut flags = current.flags & !(Settings::DENIES_V4 | Settings::DENIES_V6);
-        if !v4.is_empty() {
-            flags |= Settings::DENIES_V4;
-        }
-        if !v6.is_empty() {
-            flags |= Settings::DENIES_V6;
-        }
-        if flags == current.flags {
+        let (_, settings) = current(&self.settings)?;
+        let flags = settings.flags & !(Settings::DENIES_V4 | Settings::DENIES_V6) | wanted;
+        if flags == settings.flags {
             return Ok(());
         }
-        self.flip(active, &Settings { flags, ..current })
+        self.change(|settings| settings.flags = flags)
+    }
+
+    fn heartbeat(&self, alive_until_ns: u64) -> Result<(), KernelError> {
+        self.heartbeat.write(&0, &alive_until_ns)
     }
 
     fn counters(&self) -> Result<Vec<u64>, KernelError> {
         let failed = |error: MapError| {
             KernelError::io("reading the counters failed", io::Error::other(error))
         };
-        (0..COUNTERS)
-            .map(|index| {
-                self.counters
-                    .get(&index, 0)
-                    .map(|cpus| cpus.iter().sum())
-                    .map_err(failed)
-            })
-            .collect()
+        let cpus = self.cpus.get(&0, 0).map_err(failed)?;
+        let mut sums = vec![0; COUNTERS as usize];
+        for cpu in cpus.iter() {
+            for (sum, counter) in sums.iter_mut().zip(cpu) {
+                *sum += counter;
+            }
+        }
+        Ok(sums)
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct Table {
     pub(crate) policy: Policy,
     pub(crate) switches: Switches,
     pub(crate) denies: BTreeMap<IpNet, u64>,
+    pub(crate) alive_until_ns: u64,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +119,11 @@ impl Maps for FakeMaps {
 
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError> {
         self.doing("deny").denies = denies.clone();
+        Ok(())
+    }
+
+    fn heartbeat(&self, alive_until_ns: u64) -> Result<(), KernelError> {
+        self.doing("heartbeat").alive_until_ns = alive_until_ns;
         Ok(())
     }
 

@@ -1,0 +1,59 @@
+//! Showing user space a few of the packets that are dropped. A budget bounds the cost: a flood
+//! costs one comparison a packet once the budget of the tick is spent.
+
+use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_load_bytes};
+use filter_abi::{SAMPLE_BYTES, Sample};
+use filter_core::{Decision, Policy as _};
+
+use crate::{clock, frame::Frame, maps, policy::Kernel};
+
+/// Writes a sample if this CPU has one left in this tick and the ring has room.
+#[inline(never)]
+pub(crate) fn take(
+    frame: &Frame<'_>,
+    kernel: &Kernel,
+    decision: Decision,
+    budget: u32,
+    opened: u32,
+) {
+    let context = frame.context();
+    let tick = clock::tick();
+    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
+    let cpu = unsafe { &mut *kernel.cpu };
+    if cpu.sample_tick != tick {
+        cpu.sample_tick = tick;
+        cpu.samples = 0;
+    }
+    if cpu.samples >= u64::from(budget) {
+        return;
+    }
+    cpu.samples += 1;
+    let Some(mut entry) = maps::SAMPLES.reserve::<Sample>(0) else {
+        return;
+    };
+    let length = frame.length();
+    let captured = length.min(SAMPLE_BYTES);
+    let sample = entry.as_mut_ptr();
+    // SAFETY: the entry is reserved for one `Sample`; its frame is filled right below.
+    unsafe {
+        sample.write(Sample {
+            now_ns: kernel.now_ns(),
+            interface: context.ingress_ifindex() as u32,
+            reason: decision.number(),
+            service: decision.target().service,
+            length: length as u32,
+            captured: captured as u32,
+            observed: opened,
+            frame: [0; SAMPLE_BYTES],
+        });
+    }
+    // SAFETY: a field of the reserved entry.
+    let into = unsafe { (&raw mut (*sample).frame).cast() };
+    let bytes = captured as u32;
+    if bytes > 0 && bytes as usize <= SAMPLE_BYTES {
+        // SAFETY: the helper writes at most `SAMPLE_BYTES` bytes to the field, or fails; what it
+        // does not write is zero.
+        unsafe { bpf_xdp_load_bytes(context.as_ptr().cast(), 0, into, bytes) };
+    }
+    entry.submit(0);
+}
