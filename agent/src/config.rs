@@ -7,6 +7,7 @@ mod duration;
 mod error;
 mod file;
 mod target;
+mod traffic;
 mod validate;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 pub use duration::{parse_seconds, seconds_text};
 pub use error::{Complaint, ConfigError};
 pub use target::{Ports, Target};
+pub use traffic::{AgentDown, Answer, Rate};
 
 /// Everything the agent was told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub struct Filter {
     pub other_ports_pass: bool,
     pub protect: Vec<IpNet>,
     pub pass_ether_types: Vec<u16>,
+    /// ICMP errors to one destination.
+    pub icmp_errors: Rate,
+    /// Dropped packets a second that each CPU shows the agent.
+    pub drop_samples: u32,
     pub bpffs: PathBuf,
     pub debug_log: bool,
 }
@@ -53,6 +59,8 @@ pub struct Portal {
     pub uid: u32,
     pub gid: u32,
     pub endpoints: Vec<SocketAddr>,
+    /// Packets of one source to them.
+    pub rate: Rate,
 }
 
 /// A named set of targets.
@@ -66,6 +74,10 @@ pub struct Service {
     pub default_seconds: u64,
     pub max_seconds: u64,
     pub idle_seconds: Option<u64>,
+    /// Of a public service, for each source. None: any.
+    pub rate: Option<Rate>,
+    pub answer: Answer,
+    pub agent_down: AgentDown,
 }
 
 /// Name of the public service made of the portal's endpoints.

@@ -11,6 +11,7 @@ mod link_query;
 mod map;
 mod maps;
 mod object;
+mod outgoing;
 mod pins;
 mod require;
 mod sources;

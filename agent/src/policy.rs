@@ -15,7 +15,7 @@ use agent_api::ServiceKind;
 use filter_abi::{Destination, Limit, Target};
 use ipnet::IpNet;
 
-use crate::config::{self, Config, PORTAL_SERVICE, Ports};
+use crate::config::{self, AgentDown, Answer, Config, PORTAL_SERVICE, Ports, Rate};
 use paint::Paint;
 
 /// Stable numbers of services, from the ledger.
@@ -33,6 +33,8 @@ pub struct Policy {
     pub limits: Vec<(u32, Limit)>,
     /// Of ICMP errors to one destination; an interval of 0 is no limit.
     pub icmp_errors: Limit,
+    /// Dropped packets a second that each CPU shows.
+    pub drop_samples: u32,
     /// What the tables above say of single addresses and ports, for a shorter way to the same.
     pub exact: Vec<ExactTarget>,
 }
@@ -64,6 +66,9 @@ pub const DESTINATIONS_MAX: usize = 1 << 15;
 /// Most entries in the table of targets: half of it, as two generations live during a change.
 pub const TARGETS_MAX: usize = 1 << 19;
 
+/// Most allow prefixes: half of the smaller table, as two generations live during a change.
+pub const ALLOWS_MAX: usize = 1 << 15;
+
 /// The tables cannot hold the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -71,6 +76,10 @@ pub enum PolicyError {
         "{found} different target prefixes, and the filter holds {DESTINATIONS_MAX}; merge neighbouring prefixes"
     )]
     Destinations { found: usize },
+    #[error(
+        "{found} prefixes under allow, and the filter holds {ALLOWS_MAX}; merge neighbouring prefixes"
+    )]
+    Allows { found: usize },
     #[error(
         "the targets need {found} entries, and the filter holds {TARGETS_MAX}; use fewer or rounder port ranges"
     )]
@@ -159,10 +168,46 @@ pub fn compile(config: &Config, ids: &ServiceIds) -> Result<Policy, PolicyError>
             policy
                 .allows
                 .extend(service.allow.iter().map(|prefix| (id, *prefix)));
+            policy
+                .limits
+                .extend(service.rate.map(|rate| (id, limit(rate))));
         }
     }
+    if policy.allows.len() > ALLOWS_MAX {
+        return Err(PolicyError::Allows {
+            found: policy.allows.len(),
+        });
+    }
+    policy.drop_samples = config.filter.drop_samples;
+    policy.icmp_errors = limit(config.filter.icmp_errors);
     policy.exact = exact::targets(&policy);
     Ok(policy)
+}
+
+/// What a service says of its packets beside who may send them.
+fn traffic_flags(service: &config::Service) -> u32 {
+    let rated = match service.rate {
+        Some(_) => Target::RATED,
+        None => 0,
+    };
+    let answer = match service.answer {
+        Answer::Silent => 0,
+        Answer::Reset => Target::ANSWER_RESET,
+        Answer::Prohibited => Target::ANSWER_PROHIBITED,
+    };
+    let agent_down = match service.agent_down {
+        AgentDown::Keep => 0,
+        AgentDown::NoNewConnections => Target::AGENT_DOWN_OLD_ONLY,
+        AgentDown::Closed => Target::AGENT_DOWN_CLOSED,
+    };
+    rated | answer | agent_down
+}
+
+fn limit(rate: Rate) -> Limit {
+    Limit {
+        interval_ns: rate.interval_ns,
+        tolerance_ns: u64::from(rate.burst - 1).saturating_mul(rate.interval_ns),
+    }
 }
 
 /// Every prefix that is named, with everything that holds for it. From the widest prefix to the
@@ -183,6 +228,7 @@ fn areas(config: &Config, ids: &ServiceIds) -> BTreeMap<IpNet, Area> {
         if !service.allow.is_empty() {
             flags |= Target::HAS_ALLOWS;
         }
+        flags |= traffic_flags(service);
         for target in &service.targets {
             let (protected, claims) = own
                 .entry((target.prefix.prefix_len(), target.prefix))

@@ -109,7 +109,7 @@ pub struct Settings {
     pub icmp_tolerance_ns: u64,
     /// Time between two ICMP errors to one destination at the full rate; 0 = any rate.
     pub icmp_interval_ns: u32,
-    /// Dropped packets that each CPU shows user space per tick of the kernel.
+    /// Dropped packets that each CPU shows user space in a second (2^30 ns).
     pub samples: u32,
 }
 
@@ -301,9 +301,9 @@ pub struct Cpu {
     pub tick: u64,
     /// CLOCK_BOOTTIME at the first packet of that tick.
     pub now_ns: u64,
-    /// Tick that `samples` is counted in.
-    pub sample_tick: u64,
-    /// Samples written in that tick.
+    /// Second (2^30 ns) that `samples` is counted in.
+    pub sample_second: u64,
+    /// Samples written in it.
     pub samples: u64,
     /// Where a program makes the verifier forget a number.
     pub scratch: u64,

@@ -8,7 +8,8 @@ use filter_abi::Cpu;
 /// where the clock costs as much as the rest of the verdict.
 #[inline(always)]
 pub(crate) fn now_ns(cpu: *mut Cpu) -> u64 {
-    let tick = tick();
+    // SAFETY: the helper has no arguments and no precondition.
+    let tick = unsafe { bpf_jiffies64() };
     // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned and alive while the program runs.
     if unsafe { (*cpu).tick } == tick {
         // SAFETY: as above.
@@ -23,11 +24,4 @@ pub(crate) fn now_ns(cpu: *mut Cpu) -> u64 {
     // SAFETY: as above.
     unsafe { (&raw mut (*cpu).tick).write_volatile(tick) };
     now
-}
-
-/// Ticks since the kernel started.
-#[inline(always)]
-pub(crate) fn tick() -> u64 {
-    // SAFETY: the helper has no arguments and no precondition.
-    unsafe { bpf_jiffies64() }
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_load_bytes};
 use filter_abi::{SAMPLE_BYTES, Sample};
 use filter_core::{Decision, Policy as _};
 
-use crate::{clock, frame::Frame, maps, policy::Kernel};
+use crate::{frame::Frame, maps, policy::Kernel};
 
 /// Writes a sample if this CPU has one left in this tick and the ring has room.
 #[inline(never)]
@@ -17,11 +17,11 @@ pub(crate) fn take(
     opened: u32,
 ) {
     let context = frame.context();
-    let tick = clock::tick();
+    let second = kernel.now_ns() >> 30;
     // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
     let cpu = unsafe { &mut *kernel.cpu };
-    if cpu.sample_tick != tick {
-        cpu.sample_tick = tick;
+    if cpu.sample_second != second {
+        cpu.sample_second = second;
         cpu.samples = 0;
     }
     if cpu.samples >= u64::from(budget) {

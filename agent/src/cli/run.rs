@@ -35,6 +35,9 @@ pub(super) struct Run {
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often idle grants are looked for, and the time is noted in the ledger.
 const IDLE_SWEEP: Duration = Duration::from_secs(30);
+/// How often the agent tells the kernel that it is alive, and how long that is believed.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+const BELIEVED: Duration = Duration::from_secs(15);
 /// How often map and ledger are compared.
 const RECONCILE: Duration = Duration::from_secs(300);
 
@@ -125,6 +128,7 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
 /// Puts grants, denials and services into the maps, before the program sees a packet with them.
 async fn fill(engine: &Engine) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
+    engine.heartbeat(BELIEVED)?;
     // The services come first: without grants they are shut, which is the safe state to attach in.
     let closed = engine.start().await?;
     let mended = match engine.reconcile(Moving::Still).await {
@@ -221,11 +225,13 @@ async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) 
 async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut sweep = tokio::time::interval(SWEEP);
     let mut idle = tokio::time::interval(IDLE_SWEEP);
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
     let mut reconcile = tokio::time::interval(RECONCILE);
     reconcile.tick().await;
     loop {
         let failed = tokio::select! {
             _ = stopping.changed() => return,
+            _ = heartbeat.tick() => engine.heartbeat(BELIEVED),
             _ = sweep.tick() => sweep_once(&engine).await,
             _ = idle.tick() => {
                 for text in engine.lost_interfaces() {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::traffic::{AgentDown, Answer};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -49,6 +51,9 @@ pub(super) struct Filter {
     #[serde(default)]
     pub(super) protect: Vec<Spanned<String>>,
     pub(super) pass_ether_types: Option<Spanned<Vec<u16>>>,
+    pub(super) icmp_errors: Option<Spanned<String>>,
+    #[serde(default = "drop_samples")]
+    pub(super) drop_samples: u32,
     pub(super) bpffs: Option<PathBuf>,
     #[serde(default)]
     pub(super) debug_log: bool,
@@ -76,6 +81,8 @@ pub(super) struct Portal {
     pub(super) user: Spanned<User>,
     #[serde(default)]
     pub(super) endpoints: Vec<Spanned<String>>,
+    pub(super) rate: Option<Spanned<String>>,
+    pub(super) burst: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,6 +106,15 @@ pub(super) struct Service {
     pub(super) default: Option<Spanned<String>>,
     pub(super) max: Option<Spanned<String>>,
     pub(super) idle: Option<Spanned<String>>,
+    pub(super) rate: Option<Spanned<String>>,
+    pub(super) burst: Option<Spanned<u32>>,
+    pub(super) answer: Option<Spanned<Answer>>,
+    pub(super) agent_down: Option<Spanned<AgentDown>>,
+}
+
+/// Packets a second, for each processor.
+fn drop_samples() -> u32 {
+    100
 }
 
 fn granted() -> agent_api::ServiceKind {

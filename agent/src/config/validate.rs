@@ -11,6 +11,7 @@ use super::{
     duration::{parse_seconds, seconds_text},
     file::{self, OtherPorts, User},
     target::{Ports, Target, parse_prefix},
+    traffic::{self, AgentDown, Answer},
 };
 
 const HOUR: u64 = 3_600;
@@ -159,6 +160,9 @@ fn filter(written: file::Filter, found: &mut Found) -> Filter {
             .filter_map(|p| prefix(p, found))
             .collect(),
         pass_ether_types,
+        icmp_errors: traffic::rate(&written.icmp_errors, &None, found)
+            .unwrap_or(traffic::ICMP_ERRORS),
+        drop_samples: written.drop_samples,
         bpffs: written.bpffs.unwrap_or_else(|| "/sys/fs/bpf".into()),
         debug_log: written.debug_log,
     }
@@ -226,6 +230,7 @@ fn portal(written: file::Portal, found: &mut Found) -> Option<Portal> {
         uid,
         gid,
         endpoints,
+        rate: traffic::rate(&written.rate, &written.burst, found).unwrap_or(traffic::PORTAL),
     })
 }
 
@@ -248,6 +253,9 @@ fn portal_service(portal: &Portal) -> Service {
         default_seconds: 0,
         max_seconds: 0,
         idle_seconds: None,
+        rate: Some(portal.rate),
+        answer: Answer::default(),
+        agent_down: AgentDown::default(),
     }
 }
 
@@ -338,7 +346,7 @@ fn service(
     }
     let targets_span = written.targets.span();
     let mut targets = Vec::new();
-    for target in written.targets.into_inner() {
+    for target in written.targets.get_ref() {
         match Target::from_str(target.get_ref()) {
             Ok(parsed) => {
                 claims.claim(&name, parsed, target.span(), found);
@@ -353,7 +361,11 @@ fn service(
         found.push((targets_span.clone(), message));
     }
     let groups_span = written.groups.as_ref().map_or(targets_span, Spanned::span);
-    let groups = written.groups.map(Spanned::into_inner).unwrap_or_default();
+    let groups = written
+        .groups
+        .as_ref()
+        .map(|groups| groups.get_ref().clone())
+        .unwrap_or_default();
     match written.kind {
         ServiceKind::Granted if groups.iter().all(|group| group.trim().is_empty()) => {
             let message = format!(
@@ -374,7 +386,7 @@ fn service(
         &written.idle,
         found,
     );
-    Service {
+    let mut service = Service {
         name,
         kind: written.kind,
         targets,
@@ -387,7 +399,12 @@ fn service(
         default_seconds: lengths.default,
         max_seconds: lengths.max,
         idle_seconds: lengths.idle,
-    }
+        rate: None,
+        answer: Answer::default(),
+        agent_down: AgentDown::default(),
+    };
+    traffic::apply(&written, &mut service, found);
+    service
 }
 
 /// Nobody could log in to open it any more.

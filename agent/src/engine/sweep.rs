@@ -12,6 +12,13 @@ use crate::kernel::GrantId;
 const CHUNK: u32 = 200;
 
 impl Engine {
+    /// Tells the kernel that the agent is alive, for so long.
+    pub fn heartbeat(&self, believed: std::time::Duration) -> Result<(), ProblemBox> {
+        let believed = u64::try_from(believed.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.now().boot_ns.saturating_add(believed);
+        Ok(self.maps.heartbeat(until)?)
+    }
+
     /// One sweep of holders whose deadline has passed. Returns how many ended; call again while
     /// it returns a full chunk.
     pub async fn sweep(&self) -> Result<u64, ProblemBox> {

@@ -136,6 +136,8 @@ impl Engine {
                 other_ports_pass: config.filter.other_ports_pass,
                 protect: config.filter.protect,
                 pass_ether_types: config.filter.pass_ether_types,
+                icmp_errors: config.filter.icmp_errors,
+                drop_samples: config.filter.drop_samples,
                 ..old.config.filter.clone()
             },
             ..config

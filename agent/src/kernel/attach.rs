@@ -23,6 +23,7 @@ use super::{
     link_query::{self, Running},
     maps::FilterMaps,
     object::{OBJECT, PROGRAM},
+    outgoing,
     pins::Pins,
 };
 
@@ -140,6 +141,11 @@ impl Loaded {
                 program_id: self.program_id,
                 took_over,
             });
+        }
+        if !outgoing::attach(&mut self.ebpf, &self.pins, interfaces)? {
+            tracing::warn!(
+                "this kernel (before 6.6) cannot watch what leaves: answers to connections that protected hosts open themselves do not pass"
+            );
         }
         for (name, path) in self.pins.all_links() {
             if !interfaces.contains(&name) {

@@ -319,6 +319,7 @@ impl Maps for FilterMaps {
                 .try_into()
                 .unwrap_or(u32::MAX);
             settings.icmp_tolerance_ns = policy.icmp_errors.tolerance_ns;
+            settings.samples = policy.drop_samples;
         })?;
         self.sweep(generation)
     }

@@ -33,7 +33,7 @@ impl Pins {
     /// them for this process: two agents over one filter would each undo the other's grants.
     pub fn prepare(bpffs: &Path) -> Result<Self, KernelError> {
         let pins = Self::existing(bpffs)?;
-        for directory in [pins.maps(), pins.links()] {
+        for directory in [pins.maps(), pins.links(), pins.version().join("outgoing")] {
             fs::create_dir_all(&directory).map_err(|error| match error.kind() {
                 io::ErrorKind::PermissionDenied => KernelError::NotPermitted,
                 _ => KernelError::io(format!("creating {}", directory.display()), error),
@@ -88,14 +88,27 @@ impl Pins {
         self.links().join(pin_name(interface))
     }
 
+    pub(super) fn outgoing(&self, interface: &str) -> PathBuf {
+        self.version().join("outgoing").join(pin_name(interface))
+    }
+
+    /// Every pinned link of what watches the way out, as `all_links`.
+    pub(super) fn all_outgoing(&self) -> Vec<(String, PathBuf)> {
+        self.all("outgoing")
+    }
+
     /// Every pinned link of any version, as (interface, path). Ours come first.
     pub(super) fn all_links(&self) -> Vec<(String, PathBuf)> {
+        self.all("links")
+    }
+
+    fn all(&self, kind: &str) -> Vec<(String, PathBuf)> {
         let mut links: Vec<(String, PathBuf)> = entries(&self.root)
             .into_iter()
-            .flat_map(|(_, version)| entries(&version.join("links")))
+            .flat_map(|(_, version)| entries(&version.join(kind)))
             .map(|(name, path)| (interface_name(&name), path))
             .collect();
-        let ours = self.links();
+        let ours = self.version();
         links.sort_by_key(|(_, path)| !path.starts_with(&ours));
         links
     }
