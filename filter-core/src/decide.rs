@@ -64,12 +64,13 @@ where
     W: Window,
     P: Tables<V4> + Tables<V6>,
 {
-    let read = match ethernet::network(window, settings) {
+    let network = window.forget(ethernet::network(window, settings));
+    let read = match Network::of(network) {
         Network::Other(reason) => return Decision::alone(reason),
-        Network::V4(at) if ipv4::parse(window, window.forget(at as u64), &mut sheet.v4) => {
+        Network::V4(at) if ipv4::parse(window, at, &mut sheet.v4) => {
             judge(window, &sheet.v4, settings, policy)
         }
-        Network::V6(at) if ipv6::parse(window, window.forget(at as u64), &mut sheet.v6) => {
+        Network::V6(at) if ipv6::parse(window, at, &mut sheet.v6) => {
             judge(window, &sheet.v6, settings, policy)
         }
         _ => return Decision::alone(Reason::Malformed),

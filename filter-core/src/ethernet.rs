@@ -17,57 +17,60 @@ const LLDP: u16 = 0x88cc;
 /// hands no IP to its stack from such frames (net/802/psnap.c has no client for it).
 const FIRST_ETHER_TYPE: u16 = 0x0600;
 
-const HEADER: usize = 14;
+/// Where the EtherType stands.
+const HEADER: usize = 12;
 const TAG: usize = 4;
 
 /// What follows the Ethernet header and its tags, at which offset.
 pub(crate) enum Network {
-    V4(usize),
-    V6(usize),
+    V4(u64),
+    V6(u64),
     /// Judged already.
     Other(Reason),
 }
 
-#[inline(always)]
-pub(crate) fn network(window: &impl Window, settings: &Settings) -> Network {
-    const { assert!(VLAN_TAGS_MAX == 2, "as many as are written out here") };
-    // Written out, because a loop's counter makes offsets that the verifier does not follow.
-    match behind(window, HEADER, settings) {
-        Behind::Tag => match behind(window, HEADER + TAG, settings) {
-            Behind::Tag => match behind(window, HEADER + 2 * TAG, settings) {
-                Behind::Tag => Network::Other(Reason::EtherType),
-                Behind::Network(network) => network,
-            },
-            Behind::Network(network) => network,
-        },
-        Behind::Network(network) => network,
+const KIND: u64 = 1 << 32;
+
+impl Network {
+    /// One word of `network`, read again.
+    #[inline(always)]
+    pub(crate) fn of(word: u64) -> Self {
+        let number = word & (KIND - 1);
+        match word / KIND {
+            0 => Self::V4(number),
+            1 => Self::V6(number),
+            2 => Self::Other(Reason::Control),
+            3 => Self::Other(Reason::EtherType),
+            _ => Self::Other(Reason::Malformed),
+        }
     }
 }
 
-enum Behind {
-    Tag,
-    Network(Network),
+/// In one word, because that is what a function of a kernel program can return: the kind above
+/// the offset.
+#[inline(never)]
+pub(crate) fn network(window: &impl Window, settings: &Settings) -> u64 {
+    let mut at = HEADER;
+    for _ in 0..=VLAN_TAGS_MAX {
+        at = window.forget(at as u64) as usize;
+        match window.number(at) {
+            None => return 4 * KIND,
+            Some(IPV4) => return at as u64 + 2,
+            Some(IPV6) => return KIND + at as u64 + 2,
+            Some(VLAN | QINQ) => at += TAG,
+            Some(other) => return without_ip(other, settings),
+        }
+    }
+    3 * KIND
 }
 
-/// What the EtherType in front of an offset says.
 #[inline(always)]
-fn behind(window: &impl Window, at: usize, settings: &Settings) -> Behind {
-    Behind::Network(match window.number(at - 2) {
-        None => Network::Other(Reason::Malformed),
-        Some(IPV4) => Network::V4(at),
-        Some(IPV6) => Network::V6(at),
-        Some(VLAN | QINQ) => return Behind::Tag,
-        Some(other) => Network::Other(without_ip(other, settings)),
-    })
-}
-
-#[inline(always)]
-fn without_ip(ether_type: u16, settings: &Settings) -> Reason {
+fn without_ip(ether_type: u16, settings: &Settings) -> u64 {
     let [a, b, c, d] = settings.ether_types;
     match ether_type {
-        ARP | SLOW | EAPOL | LLDP => Reason::Control,
-        length if length < FIRST_ETHER_TYPE => Reason::Control,
-        listed if listed == a || listed == b || listed == c || listed == d => Reason::Control,
-        _ => Reason::EtherType,
+        ARP | SLOW | EAPOL | LLDP => 2 * KIND,
+        length if length < FIRST_ETHER_TYPE => 2 * KIND,
+        listed if listed == a || listed == b || listed == c || listed == d => 2 * KIND,
+        _ => 3 * KIND,
     }
 }

@@ -44,18 +44,19 @@ fn read(window: &impl Window, at: usize) -> Option<Flow<V4>> {
     {
         return None;
     }
-    let routed = header_length > HEADER && source_routed(window, at, header_length)?;
-    let payload = if routed {
-        Payload::bare(Kind::SourceRouted)
-    } else {
-        let [_, protocol, ..] = living.to_ne_bytes();
-        payload(
-            window,
-            pieces,
-            protocol,
-            at + header_length,
-            at + total_length,
-        )
+    let said = match header_length {
+        HEADER => WALKED,
+        _ => options(window, at, header_length),
+    };
+    let payload = match said {
+        WALKED => {
+            // A number of its own: see `Window::forget`.
+            let behind = window.forget((at + header_length) as u64) as usize;
+            let [_, protocol, ..] = living.to_ne_bytes();
+            payload(window, pieces, protocol, behind, at + total_length)
+        }
+        ROUTED => Payload::bare(Kind::SourceRouted),
+        _ => return None,
     };
     Some(Flow {
         source: source.to_ne_bytes(),
@@ -83,7 +84,22 @@ fn payload(window: &impl Window, pieces: u32, protocol: u8, at: usize, end: usiz
     upper(window, at, end, protocol, Kind::First, piece)
 }
 
-/// Walks the options. None: one that cannot be an option, or too many.
+/// What the options say: nothing of a route, a source route, or what options cannot say.
+const WALKED: u64 = 0;
+const ROUTED: u64 = 1;
+const BROKEN: u64 = 2;
+
+/// Walks the options. A function of its own, which few packets need.
+#[inline(never)]
+fn options(window: &impl Window, at: usize, header_length: usize) -> u64 {
+    match source_routed(window, at, header_length) {
+        Some(false) => WALKED,
+        Some(true) => ROUTED,
+        None => BROKEN,
+    }
+}
+
+/// None: one that cannot be an option, or too many.
 #[inline(always)]
 fn source_routed(window: &impl Window, at: usize, header_length: usize) -> Option<bool> {
     let mut option = HEADER;

@@ -66,11 +66,12 @@ where
     W: Window,
     P: Tables<V4> + Tables<V6>,
 {
-    match ethernet::network(window, settings) {
-        Network::V4(at) if ipv4::parse(window, window.forget(at as u64), &mut sheet.v4) => {
+    let network = window.forget(ethernet::network(window, settings));
+    match Network::of(network) {
+        Network::V4(at) if ipv4::parse(window, at, &mut sheet.v4) => {
             record(window, &sheet.v4, settings, policy);
         }
-        Network::V6(at) if ipv6::parse(window, window.forget(at as u64), &mut sheet.v6) => {
+        Network::V6(at) if ipv6::parse(window, at, &mut sheet.v6) => {
             record(window, &sheet.v6, settings, policy);
         }
         _ => {}
