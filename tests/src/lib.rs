@@ -3,6 +3,7 @@
 //! when its values are dropped.
 
 pub mod agent;
+pub mod bench;
 pub mod browser;
 pub mod lane;
 pub mod packet;

@@ -1,6 +1,7 @@
 //! The verbs of `cargo xtask`, one file each, and the network building blocks that the
 //! end-to-end tests share with the laboratory.
 
+pub mod bench;
 pub mod build;
 pub mod clock;
 pub mod codes;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{build, lab, lint, setup, test, tidy};
+use xtask::{bench, build, lab, lint, setup, test, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, try and check sekisho")]
@@ -23,6 +23,8 @@ enum Verb {
     Lab(lab::Args),
     /// Run the tests of every layer (or those whose name contains a FILTER)
     Test(test::Args),
+    /// Measure the filter next to its peers; print a table, write JSON and a chart
+    Bench(bench::Args),
     /// Formatting, clippy for host and kernel, tidy, licences and sources of dependencies
     Lint,
     /// Check the rules of the house: dependency direction, file lengths, unsafe fences, clocks
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Build(args) => build::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Lint => lint::run(),
         Verb::Tidy => tidy::run(),
         Verb::Helper(helper) => lab::help(&helper),

@@ -14,12 +14,20 @@ pub enum Need {
     Lab,
     /// A browser, a directory server, a packet dump
     Tests,
+    /// The filters ours is compared with
+    Bench,
     /// Formatting, clippy, cargo-deny
     Lint,
 }
 
 impl Need {
-    pub(super) const ALL: [Self; 4] = [Self::Kernel, Self::Lab, Self::Tests, Self::Lint];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Kernel,
+        Self::Lab,
+        Self::Tests,
+        Self::Bench,
+        Self::Lint,
+    ];
 }
 
 /// The looks at a machine that decide the plan.
@@ -165,6 +173,36 @@ const PIECES: &[Piece] = &[
         packages: &["ldap-utils"],
         why: "filling the directory server",
     },
+    Piece {
+        need: Need::Bench,
+        sign: "ethtool",
+        packages: &["ethtool"],
+        why: "polling a card that has no program",
+    },
+    Piece {
+        need: Need::Bench,
+        sign: "xdp-filter",
+        packages: &["xdp-tools"],
+        why: "peer: xdp-filter",
+    },
+    Piece {
+        need: Need::Bench,
+        sign: "nft",
+        packages: &["nftables"],
+        why: "peer: nftables",
+    },
+    Piece {
+        need: Need::Bench,
+        sign: "iptables",
+        packages: &["iptables"],
+        why: "peer: iptables",
+    },
+    Piece {
+        need: Need::Bench,
+        sign: "ipset",
+        packages: &["ipset"],
+        why: "peer: ipset",
+    },
 ];
 
 /// What has to be done so that all `needs` are met.
@@ -180,7 +218,7 @@ pub(super) fn plan(needs: &[Need], probe: &dyn Probe) -> Plan {
             Need::Kernel => kernel(probe, &mut plan.found, &mut packages, &mut after),
             Need::Lint => lint(probe, &mut after),
             Need::Tests => slapd(probe, &mut packages, &mut after),
-            Need::Lab => {}
+            Need::Lab | Need::Bench => {}
         }
         for piece in PIECES.iter().filter(|piece| piece.need == *need) {
             let absolute = piece.sign.starts_with('/');

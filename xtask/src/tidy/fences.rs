@@ -14,6 +14,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "values of maps are plain memory, and batches are a raw system call",
     ),
     (
+        "tests/src/bench/sys.rs",
+        "running a loaded program on frames is a raw system call",
+    ),
+    (
         "tests/src/wire.rs",
         "raw packet sockets have an address type without a safe constructor",
     ),
