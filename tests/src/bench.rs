@@ -3,6 +3,8 @@
 //! with a figure of another run.
 
 mod asm;
+mod contestants;
+mod flood;
 mod machine;
 mod peers;
 mod programs;
@@ -28,6 +30,14 @@ struct Sizes {
     /// As many as the product promises.
     many: u32,
     services: [u16; 3],
+}
+
+impl Sizes {
+    /// The service that holds the grants: the last one, which a list would find last.
+    fn busiest(&self) -> u16 {
+        let [_, middle, _] = self.services;
+        middle - 1
+    }
 }
 
 /// How a run goes.
@@ -64,7 +74,6 @@ impl Options {
         }
     }
 
-    #[expect(dead_code, reason = "the floods use it")]
     fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
@@ -133,5 +142,6 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
 fn measure(part: Part, options: &Options) -> Result<Vec<Row>> {
     match part {
         Part::Testrun => testrun::run(options),
+        Part::Flood => flood::run(options),
     }
 }

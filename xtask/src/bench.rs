@@ -31,14 +31,17 @@ pub struct Args {
 pub enum Part {
     /// Nanoseconds for one packet, everything in the cache
     Testrun,
+    /// A flood of unknown sources over a wire, dropped
+    Flood,
 }
 
 impl Part {
-    const ALL: [Self; 1] = [Self::Testrun];
+    const ALL: [Self; 2] = [Self::Testrun, Self::Flood];
 
     fn name(self) -> &'static str {
         match self {
             Self::Testrun => "testrun",
+            Self::Flood => "flood",
         }
     }
 }

@@ -12,7 +12,6 @@ pub(super) enum R {
     R1,
     R2,
     R3,
-    R4,
     R6 = 6,
     R10 = 10,
 }

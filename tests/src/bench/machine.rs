@@ -117,3 +117,17 @@ pub(super) fn received(namespace: &Namespace, interface: &str) -> Result<u64> {
         .and_then(|fields| fields.split_whitespace().nth(1)?.parse().ok())
         .with_context(|| format!("no figures of {interface}"))
 }
+
+/// Datagrams that came all the way through a namespace's kernel and found nobody listening.
+pub(super) fn delivered(namespace: &Namespace) -> Result<u64> {
+    let text = namespace.inside(|| fs::read_to_string("/proc/thread-self/net/snmp"))??;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next(), lines.next());
+    let mut fields = names
+        .unwrap_or_default()
+        .split_whitespace()
+        .zip(values.unwrap_or_default().split_whitespace());
+    fields
+        .find_map(|(name, value)| (name == "NoPorts").then(|| value.parse().ok())?)
+        .context("the kernel counts no datagrams")
+}

@@ -1,0 +1,294 @@
+//! Part `flood`: a flood of unknown sources over a wire, dropped. Millions of packets a second
+//! for everybody; nanoseconds for one packet, cache misses included, for those that are XDP
+//! programs. One contestant's wire carries traffic at a time, in turns.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::sys::{Stats, enable_stats};
+use xtask::{
+    clock,
+    lab::{ETH, OUTER},
+};
+
+use super::{
+    Options, Sizes,
+    contestants::{self, Contestant, Who},
+    machine::{OnCore, delivered, received},
+    programs::{self, Sources},
+    result::{Row, Target, above, ratios},
+    subject::{Family, frame, granted, stranger},
+    sys::Program,
+};
+
+const PART: &str = "flood";
+/// Frames for one call to the sender: some tens of milliseconds.
+const CALL: u32 = 1 << 17;
+/// Longer than a packet takes through a kernel that polls.
+const SETTLED: Duration = Duration::from_millis(100);
+const WARM_UP: Duration = Duration::from_millis(50);
+
+/// What is measured of a contestant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Figure {
+    /// Millions of packets a second it took off the wire.
+    Rate(Flood),
+    /// Nanoseconds of its program for one packet.
+    Cost,
+    /// Millions of packets a second that were sent at it, random sources.
+    Offered,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Flood {
+    One,
+    Random,
+}
+
+type Figures = BTreeMap<(Who, Figure), Vec<f64>>;
+
+/// A contestant and the two senders at the other end of its wire.
+struct Lane<'a> {
+    contestant: &'a Contestant,
+    one: Program,
+    random: Program,
+    frame: Vec<u8>,
+}
+
+pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
+    let (contestants, missing) = contestants::all(options)?;
+    let lanes = contestants
+        .iter()
+        .map(|contestant| Lane::new(contestant, &options.sizes))
+        .collect::<Result<Vec<_>>>()?;
+    for lane in &lanes {
+        lane.sandwich(&options.sizes)?;
+    }
+    let mut figures = Figures::new();
+    for round in 0..options.rounds {
+        options.round(PART, round);
+        for lane in &lanes {
+            lane.round(options, &mut figures)?;
+        }
+    }
+    rows(options, &figures, &missing)
+}
+
+impl<'a> Lane<'a> {
+    fn new(contestant: &'a Contestant, sizes: &Sizes) -> Result<Self> {
+        let frame = frame(stranger(Family::V4), sizes.busiest())?;
+        let client = &contestant.rig().layout.client;
+        let index = client.inside(|| nix::net::if_::if_nametoindex(ETH))??;
+        Ok(Self {
+            contestant,
+            one: programs::sender(index, Sources::One, &frame)?,
+            random: programs::sender(index, Sources::Random, &frame)?,
+            frame,
+        })
+    }
+
+    /// Before it counts, everybody shows that a granted source passes and another one does not.
+    fn sandwich(&self, sizes: &Sizes) -> Result<()> {
+        const FRAMES: u32 = 64;
+        let who = self.contestant.who;
+        if who == Who::Bare {
+            return Ok(());
+        }
+        let layout = &self.contestant.rig().layout;
+        let granted = frame(granted(Family::V4, 0), sizes.busiest())?;
+        for (frame, due) in [(&self.frame, 0), (&granted, u64::from(FRAMES))] {
+            let before = delivered(&layout.gate)?;
+            layout
+                .client
+                .inside(|| self.one.send_live(frame, FRAMES))??;
+            std::thread::sleep(SETTLED);
+            let came = delivered(&layout.gate)? - before;
+            ensure!(
+                came == due,
+                "{}: {came} packets passed, not {due}",
+                who.name()
+            );
+        }
+        Ok(())
+    }
+
+    fn round(&self, options: &Options, figures: &mut Figures) -> Result<()> {
+        let who = self.contestant.who;
+        let mut add = |figure, value| figures.entry((who, figure)).or_default().push(value);
+        let (sent, took) = self.flood(&self.random, WARM_UP)?;
+        ensure!(sent > 0.0 && took > 0.0, "{}: nothing was sent", who.name());
+        let (sent, taken) = self.flood(&self.random, options.duration())?;
+        add(Figure::Rate(Flood::Random), taken);
+        add(Figure::Offered, sent);
+        add(
+            Figure::Rate(Flood::One),
+            self.flood(&self.one, options.duration())?.1,
+        );
+        if let Some(program) = self.contestant.program() {
+            // The kernel counts only while this is open: the rates above are taken without it.
+            let _counting = enable_stats(Stats::RunTime).context("no run-time statistics")?;
+            let before = program.spent()?;
+            self.flood(&self.random, options.duration())?;
+            let after = program.spent()?;
+            let runs = after.runs - before.runs;
+            ensure!(runs > 1000, "{}: only {runs} packets came", who.name());
+            add(
+                Figure::Cost,
+                (after.nanoseconds - before.nanoseconds) as f64 / runs as f64,
+            );
+        }
+        Ok(())
+    }
+
+    /// Millions of packets a second: sent, and taken off the wire at the other end.
+    fn flood(&self, sender: &Program, length: Duration) -> Result<(f64, f64)> {
+        let layout = &self.contestant.rig().layout;
+        let before = received(&layout.gate, OUTER)?;
+        let (sent, took) = layout.client.inside(|| -> Result<(f64, Duration)> {
+            let _core = OnCore::pin(0)?;
+            let start = clock::instant();
+            let mut sent = 0.0;
+            while start.elapsed() < length {
+                sender.send_live(&self.frame, CALL)?;
+                sent += f64::from(CALL);
+            }
+            Ok((sent, start.elapsed()))
+        })??;
+        let taken = received(&layout.gate, OUTER)? - before;
+        let rate = |packets: f64| packets / took.as_secs_f64() / 1e6;
+        Ok((rate(sent), rate(taken as f64)))
+    }
+}
+
+fn rows(options: &Options, figures: &Figures, missing: &BTreeMap<Who, String>) -> Result<Vec<Row>> {
+    let sizes = &options.sizes;
+    let label = |who: Who| who.label(sizes);
+    let get = |who: Who, figure: Figure| figures.get(&(who, figure)).cloned();
+    let mut rows = Vec::new();
+    for (flood, id, text) in [
+        (Flood::Random, "random", "random sources"),
+        (Flood::One, "one", "one source"),
+    ] {
+        for who in Who::ALL {
+            let id = format!("mpps-{id}/{}", who.name());
+            let name = format!("{}, {text}", label(who));
+            rows.push(row(
+                id,
+                name,
+                "Mpps",
+                get(who, Figure::Rate(flood)),
+                missing.get(&who),
+            ));
+        }
+    }
+    let offered = get(Who::Bare, Figure::Offered);
+    let name = "the sender at a bare XDP_DROP, random sources";
+    rows.push(row(
+        "offered/bare".into(),
+        name.into(),
+        "Mpps",
+        offered,
+        None,
+    ));
+    rows.extend(costs(options, figures, missing)?);
+    rows.extend(races(options, figures, missing)?);
+    Ok(rows)
+}
+
+fn row(
+    id: String,
+    name: String,
+    unit: &'static str,
+    values: Option<Vec<f64>>,
+    why_not: Option<&String>,
+) -> Row {
+    match values {
+        Some(values) => Row::new(PART, id, name, unit, values),
+        None => {
+            let why = why_not.map_or("no reason known", String::as_str);
+            Row::unavailable(PART, id, name, unit, why)
+        }
+    }
+}
+
+/// Nanoseconds above the empty program, and our share of a plain hash's.
+fn costs(
+    options: &Options,
+    figures: &Figures,
+    missing: &BTreeMap<Who, String>,
+) -> Result<Vec<Row>> {
+    let get = |who: Who| figures.get(&(who, Figure::Cost));
+    let bare = get(Who::Bare).context("no cost of an empty program")?;
+    let name = "an empty program, whole";
+    let mut rows = vec![Row::new(PART, "ns/empty", name, "ns", bare.clone())];
+    for who in Who::ALL {
+        if who == Who::Bare || !who.is_program() {
+            continue;
+        }
+        let id = format!("ns/{}", who.name());
+        let name = format!("{}, above an empty program", who.label(&options.sizes));
+        let values = get(who).map(|cost| above(cost, bare));
+        let row = row(id, name, "ns", values, missing.get(&who));
+        rows.push(match who {
+            Who::OursSome => row.target(Target::AtMost(20.0)),
+            Who::OursMany => row.target(Target::AtMost(90.0)),
+            _ => row,
+        });
+    }
+    for (id, ours, plain, target) in [
+        ("some", Who::OursSome, Who::HashSome, None),
+        (
+            "many",
+            Who::OursMany,
+            Who::HashMany,
+            Some(Target::AtMost(0.3)),
+        ),
+    ] {
+        let share = |who: Who| get(who).map(|cost| above(cost, bare));
+        let (ours, plain) = (share(ours), share(plain));
+        let values = ratios(&ours.context("ours")?, &plain.context("plain hash")?);
+        let name = format!("our cost against a plain hash's, {id} grants");
+        let row = Row::new(PART, format!("ns-ratio/{id}"), name, "×", values);
+        rows.push(match target {
+            Some(target) => row.target(target),
+            None => row,
+        });
+    }
+    Ok(rows)
+}
+
+/// Our rate against each peer's, random sources.
+fn races(
+    options: &Options,
+    figures: &Figures,
+    missing: &BTreeMap<Who, String>,
+) -> Result<Vec<Row>> {
+    let rate = |who: Who, flood: Flood| figures.get(&(who, Figure::Rate(flood)));
+    let mut rows = Vec::new();
+    for (flood, text) in [(Flood::Random, "random"), (Flood::One, "one")] {
+        let ours = rate(Who::OursSome, flood).context("no rate of ours")?;
+        let bare = ratios(ours, rate(Who::Bare, flood).context("no rate of bare")?);
+        let bound = super::result::median(&bare).is_some_and(|share| share >= 0.95);
+        for (who, least) in [
+            (Who::Bare, 0.95),
+            (Who::HashSome, 2.0),
+            (Who::XdpFilter, 1.3),
+            (Who::Nftables, 5.0),
+            (Who::Ipset, 7.0),
+            (Who::Iptables, 30.0),
+        ] {
+            let id = format!("race-{text}/{}", who.name());
+            let name = format!("ours against {}, {text}", who.label(&options.sizes));
+            let values = rate(who, flood).map(|peer| ratios(ours, peer));
+            let row = row(id, name, "×", values, missing.get(&who));
+            // The floods of the targets are those of random sources.
+            rows.push(if flood == Flood::Random {
+                row.target(Target::AtLeast(least))
+                    .reached_because(bound && who != Who::Bare, "at the sender's limit")
+            } else {
+                row
+            });
+        }
+    }
+    Ok(rows)
+}
