@@ -5,10 +5,13 @@
 mod asm;
 mod contestants;
 mod flood;
+mod forward;
+mod load;
 mod machine;
 mod peers;
 mod programs;
 mod result;
+mod revoke;
 mod subject;
 mod sys;
 mod table;
@@ -143,5 +146,8 @@ fn measure(part: Part, options: &Options) -> Result<Vec<Row>> {
     match part {
         Part::Testrun => testrun::run(options),
         Part::Flood => flood::run(options),
+        Part::Forward => forward::run(options),
+        Part::Revoke => revoke::run(options),
+        Part::Load => load::run(options),
     }
 }

@@ -33,15 +33,30 @@ pub enum Part {
     Testrun,
     /// A flood of unknown sources over a wire, dropped
     Flood,
+    /// Traffic of granted sources through a gateway
+    Forward,
+    /// From "shut" to the first dropped packet
+    Revoke,
+    /// Starting with a million grants, and ending a million
+    Load,
 }
 
 impl Part {
-    const ALL: [Self; 2] = [Self::Testrun, Self::Flood];
+    const ALL: [Self; 5] = [
+        Self::Testrun,
+        Self::Flood,
+        Self::Forward,
+        Self::Revoke,
+        Self::Load,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Testrun => "testrun",
             Self::Flood => "flood",
+            Self::Forward => "forward",
+            Self::Revoke => "revoke",
+            Self::Load => "load",
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) const PASS: u32 = 2;
 const ETHER_TYPE: i16 = 12;
 const CHECKSUM: i16 = 24;
 const SOURCE: i16 = 26;
-const HEADERS: i32 = 34;
+const HEADERS: u8 = 34;
 /// 0x0800 as a little-endian machine loads it.
 const IPV4_LOADED: i32 = 0x0008;
 
@@ -43,7 +43,7 @@ fn headers(code: Asm, short: &'static str) -> Asm {
     code.load(Size::B4, R::R6, R::R1, 0)
         .load(Size::B4, R::R2, R::R1, 4)
         .register(Op::Mov, R::R3, R::R6)
-        .number(Op::Add, R::R3, HEADERS)
+        .number(Op::Add, R::R3, HEADERS.into())
         .jump(If::Above, R::R3, R::R2, short)
 }
 
@@ -77,6 +77,9 @@ pub(super) fn plain_hash(table: &Table) -> Result<Program> {
 pub(super) enum Sources {
     /// The frame's own
     One,
+    /// The same, all headers written anew: frames are used again, and a kernel that forwarded one
+    /// has changed its addresses and its time to live
+    OneAnew,
     /// Every frame another one, uniformly over all 2³²
     Random,
 }
@@ -86,6 +89,9 @@ pub(super) enum Sources {
 /// would never see it.
 pub(super) fn sender(interface: u32, sources: Sources, frame: &[u8]) -> Result<Program> {
     let mut code = Asm::default();
+    if sources == Sources::OneAnew {
+        code = headers_anew(headers(code, "short"), frame);
+    }
     if sources == Sources::Random {
         code = headers(code, "short")
             .call(Helper::Random)
@@ -124,6 +130,22 @@ pub(super) fn sender(interface: u32, sources: Sources, frame: &[u8]) -> Result<P
         code.len()
     };
     Program::load(code.get(..reached).unwrap_or_default())
+}
+
+/// Writes link and IPv4 header of the frame at R6.
+fn headers_anew(mut code: Asm, frame: &[u8]) -> Asm {
+    let headers = frame.get(..HEADERS.into()).unwrap_or_default();
+    let mut offset = 0;
+    for pair in headers.chunks_exact(2) {
+        if let [low, high] = pair {
+            let word = i32::from(u16::from_ne_bytes([*low, *high]));
+            code = code
+                .number(Op::Mov, R::R1, word)
+                .store(Size::B2, R::R6, offset, R::R1);
+        }
+        offset += 2;
+    }
+    code
 }
 
 /// The sum of all 16-bit words of the IPv4 header but checksum and source, as this machine loads

@@ -51,7 +51,7 @@ impl Subject {
     pub(super) fn start_in(rig: Rig, shape: Shape) -> Result<Self> {
         let agent = start_agent(&rig, shape)?;
         drop(agent);
-        seed(&rig, shape, Seed::default())?;
+        seed(&rig, shape, &Seed::default())?;
         let agent = start_agent(&rig, shape)?;
         let status = agent.status()?;
         ensure!(
@@ -167,10 +167,10 @@ pub(super) fn stranger(family: Family) -> IpAddr {
 }
 
 /// Whose the grants are and how long they live.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seed {
     pub(super) first: u32,
-    pub(super) user: &'static str,
+    pub(super) user: String,
     pub(super) live: Duration,
 }
 
@@ -178,21 +178,36 @@ impl Default for Seed {
     fn default() -> Self {
         Self {
             first: 0,
-            user: "somebody",
+            user: "somebody".into(),
             live: Duration::from_secs(20 * 3600),
         }
     }
 }
 
+/// Empties the ledger of an agent that does not run.
+pub(super) fn clear(rig: &Rig) -> Result<()> {
+    block_on(async {
+        let mut ledger = SqliteConnection::connect(&url(rig)).await?;
+        sqlx::query("DELETE FROM holders")
+            .execute(&mut ledger)
+            .await?;
+        ledger.close().await?;
+        Ok(())
+    })?
+}
+
+fn url(rig: &Rig) -> String {
+    format!("sqlite://{}", rig.path("ledger.sqlite").display())
+}
+
 /// Writes the shape's grants into the ledger of an agent that does not run.
-pub(super) fn seed(rig: &Rig, shape: Shape, seed: Seed) -> Result<()> {
+pub(super) fn seed(rig: &Rig, shape: Shape, seed: &Seed) -> Result<()> {
     let boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
     let ends_boot_ns = i64::try_from((boot + seed.live).as_nanos())?;
     let now_ms = i64::try_from(clock::unix_micros() / 1000)?;
     let ends_ms = now_ms + i64::try_from(seed.live.as_millis())?;
-    let url = format!("sqlite://{}", rig.path("ledger.sqlite").display());
     block_on(async {
-        let mut ledger = SqliteConnection::connect(&url).await?;
+        let mut ledger = SqliteConnection::connect(&url(rig)).await?;
         for prefix in ["", PREFIX_V6] {
             sqlx::query(
                 "WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n \
@@ -205,7 +220,7 @@ pub(super) fn seed(rig: &Rig, shape: Shape, seed: Seed) -> Result<()> {
             .bind(i64::from(shape.grants))
             .bind(prefix)
             .bind(name(shape.services - 1))
-            .bind(seed.user)
+            .bind(&seed.user)
             .bind(now_ms)
             .bind(ends_ms)
             .bind(ends_boot_ns)
