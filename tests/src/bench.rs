@@ -3,6 +3,7 @@
 //! with a figure of another run.
 
 mod asm;
+mod chart;
 mod contestants;
 mod flood;
 mod forward;
@@ -59,7 +60,7 @@ impl Options {
         let sizes = if args.quick {
             Sizes {
                 some: 1_000,
-                many: 50_000,
+                many: 20_000,
                 services: [1, 16, 64],
             }
         } else {
@@ -100,7 +101,8 @@ struct Report {
     failed: Vec<String>,
 }
 
-/// Measures the parts asked for, prints the table, and writes `bench.json` into a folder. An error
+/// Measures the parts asked for, prints the table, and writes `bench.json` and `bench.svg` into a
+/// folder. An error
 /// if something could not be measured; a target that is missed is none.
 pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let options = Options::of(args);
@@ -131,7 +133,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let json = folder.join("bench.json");
     fs::write(&json, serde_json::to_string_pretty(&report)?)?;
-    println!("bench: {}", json.display());
+    let svg = folder.join("bench.svg");
+    fs::write(&svg, chart::chart(&report.rows))?;
+    println!("bench: {} and {}", json.display(), svg.display());
     let missed = report.rows.iter().filter(|row| row.reached == Some(false));
     println!("bench: {} targets missed", missed.count());
     anyhow::ensure!(

@@ -18,7 +18,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    setup::need(&[Need::Kernel, Need::Lab, Need::Tests])?;
+    // A short run of the bench is a test, too.
+    setup::need(&[Need::Kernel, Need::Lab, Need::Tests, Need::Bench])?;
     let binaries = build::binaries("dev", &["--bins", "--tests"])?;
     let mut cargo = command::cargo();
     cargo.arg("test");

@@ -21,6 +21,7 @@ const HASH_CAPACITY: u32 = 1_100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Bare,
+    Reader,
     OursSome,
     OursMany,
     HashSome,
@@ -32,8 +33,9 @@ pub(super) enum Who {
 }
 
 impl Who {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Bare,
+        Self::Reader,
         Self::OursSome,
         Self::OursMany,
         Self::HashSome,
@@ -48,6 +50,7 @@ impl Who {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Reader => "reader",
             Self::OursSome => "sekisho-some",
             Self::OursMany => "sekisho-many",
             Self::HashSome => "hash-some",
@@ -63,6 +66,7 @@ impl Who {
         let Sizes { some, many, .. } = sizes;
         match self {
             Self::Bare => "bare XDP_DROP".into(),
+            Self::Reader => "only reads the source, drops".into(),
             Self::OursSome => format!("sekisho, {some} grants"),
             Self::OursMany => format!("sekisho, {many} grants"),
             Self::HashSome => format!("plain hash, {some} entries"),
@@ -157,6 +161,7 @@ fn body(who: Who, sizes: &Sizes) -> Result<Body> {
     let [_, services, _] = sizes.services;
     Ok(match who {
         Who::Bare => helper(programs::bare_drop()?)?,
+        Who::Reader => helper(programs::only_reads()?)?,
         Who::OursSome | Who::OursMany => {
             let grants = if who == Who::OursSome {
                 sizes.some

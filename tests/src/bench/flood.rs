@@ -91,7 +91,7 @@ impl<'a> Lane<'a> {
     fn sandwich(&self, sizes: &Sizes) -> Result<()> {
         const FRAMES: u32 = 64;
         let who = self.contestant.who;
-        if who == Who::Bare {
+        if matches!(who, Who::Bare | Who::Reader) {
             return Ok(());
         }
         let layout = &self.contestant.rig().layout;

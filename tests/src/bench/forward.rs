@@ -81,7 +81,7 @@ struct Lane {
 }
 
 enum Body {
-    Bare(Rig),
+    Bare(Box<Rig>),
     Ours(Box<Subject>),
 }
 
@@ -116,17 +116,18 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
 
 fn rows(lanes: &[(Lane, Figures)]) -> Vec<Row> {
     let mut rows = Vec::new();
-    let kinds: [(&str, &str, &str, fn(&Figures) -> &Vec<f64>); 2] = [
-        ("udp", "datagrams forwarded", "Mpps", |figures| {
-            &figures.packets
-        }),
-        ("tcp", "TCP stream", "Gbit/s", |figures| &figures.stream),
-    ];
-    for (id, text, unit, of) in kinds {
+    for (id, text, unit) in [
+        ("udp", "datagrams forwarded", "Mpps"),
+        ("tcp", "TCP stream", "Gbit/s"),
+    ] {
+        let of = |figures: &Figures| match id {
+            "udp" => figures.packets.clone(),
+            _ => figures.stream.clone(),
+        };
         for (lane, figures) in lanes {
             let name = format!("{text}, {}", lane.path.name());
             let id = format!("{id}/{}", lane.path.id());
-            rows.push(Row::new(PART, id, name, unit, of(figures).clone()));
+            rows.push(Row::new(PART, id, name, unit, of(figures)));
         }
         let find = |path: Path| lanes.iter().find(|(lane, _)| lane.path == path);
         for other in [Path::Open, Path::Pass] {
@@ -135,7 +136,7 @@ fn rows(lanes: &[(Lane, Figures)]) -> Vec<Row> {
             };
             let name = format!("{text}, sekisho against {}", other.name());
             let id = format!("{id}/against-{}", other.id());
-            let row = Row::new(PART, id, name, "×", ratios(of(ours), of(theirs)));
+            let row = Row::new(PART, id, name, "×", ratios(&of(ours), &of(theirs)));
             // The other one tells the filter's own share from that of having a program at all.
             rows.push(if other == Path::Open {
                 row.target(Target::AtLeast(0.97))
@@ -172,7 +173,7 @@ impl Lane {
             Path::Open | Path::Filtered => None,
         };
         let body = match path {
-            Path::Open | Path::Pass => Body::Bare(rig),
+            Path::Open | Path::Pass => Body::Bare(Box::new(rig)),
             Path::Filtered => Body::Ours(Box::new(granted(rig, shape, [stream, datagram])?)),
         };
         let lane = Self {

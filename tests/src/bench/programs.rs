@@ -47,6 +47,21 @@ fn headers(code: Asm, short: &'static str) -> Asm {
         .jump(If::Above, R::R3, R::R2, short)
 }
 
+/// Reads the source and drops: what any filter pays for a packet that another core wrote.
+pub(super) fn only_reads() -> Result<Program> {
+    let code = headers(Asm::default(), "drop")
+        .load(Size::B4, R::R1, R::R6, SOURCE)
+        // Used, so that the load is waited for as every filter must.
+        .jump_number(If::Equal, R::R1, 0, "pass")
+        .label("drop")
+        .number(Op::Mov, R::R0, DROP.cast_signed())
+        .exit()
+        .label("pass")
+        .number(Op::Mov, R::R0, PASS.cast_signed())
+        .exit();
+    Program::load(&code.finish()?)
+}
+
 /// IPv4 only, no tags, no ports, one preallocated hash from the source to a deadline on the
 /// precise clock: the least that could be called a filter with deadlines.
 pub(super) fn plain_hash(table: &Table) -> Result<Program> {

@@ -100,8 +100,9 @@ pub(super) fn quantile(values: &[f64], part: f64) -> Option<f64> {
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;
     let place = part * last as f64;
-    let below = sorted.get(place.floor() as usize)?;
-    let above = sorted.get(place.ceil() as usize)?;
+    let at = (0..=last).find(|&index| index as f64 >= place)?;
+    let above = sorted.get(at)?;
+    let below = sorted.get(at.saturating_sub(usize::from(place.fract() > 0.0)))?;
     Some(below + (above - below) * place.fract())
 }
 
