@@ -82,6 +82,19 @@ fn pin(process: Pid, core: usize) -> Result<()> {
         .with_context(|| format!("cannot stay on core {core}; the bench needs two cores"))
 }
 
+/// Polls an interface on the core that sends, right after each batch of frames.
+pub(super) fn receive_where_sent(namespace: &Namespace, interface: &str) -> Result<()> {
+    threaded(namespace, interface, "0")
+}
+
+fn threaded(namespace: &Namespace, interface: &str, value: &str) -> Result<()> {
+    // `ip netns exec` shows the namespace's own /sys.
+    let script = format!("echo {value} > /sys/class/net/{interface}/threaded");
+    let inside = ["netns", "exec", namespace.name(), "sh", "-e", "-c", &script];
+    command::output(Command::new("ip").args(inside))?;
+    Ok(())
+}
+
 /// Polls an interface from a kernel thread on core 1, so that receiving does not take time from
 /// sending; whether there is a program on it or not.
 pub(super) fn receive_on_core_1(namespace: &Namespace, interface: &str) -> Result<()> {
@@ -90,17 +103,7 @@ pub(super) fn receive_on_core_1(namespace: &Namespace, interface: &str) -> Resul
             .command("ethtool")
             .args(["-K", interface, "gro", "on"]),
     )?;
-    // `ip netns exec` shows the namespace's own /sys.
-    let script = format!("echo 1 > /sys/class/net/{interface}/threaded");
-    command::output(Command::new("ip").args([
-        "netns",
-        "exec",
-        namespace.name(),
-        "sh",
-        "-e",
-        "-c",
-        &script,
-    ]))?;
+    threaded(namespace, interface, "1")?;
     let beginning = format!("napi/{interface}-");
     let mut pinned = 0;
     for entry in fs::read_dir("/proc")?.flatten() {
