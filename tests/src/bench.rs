@@ -60,7 +60,7 @@ impl Options {
         let sizes = if args.quick {
             Sizes {
                 some: 1_000,
-                many: 20_000,
+                many: 10_000,
                 services: [1, 16, 64],
             }
         } else {
