@@ -52,7 +52,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
         drop(agent);
         figures.empty.push(took.as_secs_f64());
         // Long enough to write them, to start, and for a while of quiet.
-        let live = Duration::from_secs(4) + Duration::from_micros(12) * options.sizes.many;
+        let live = Duration::from_secs(3) + Duration::from_micros(13) * options.sizes.many;
         let ends = boot()? + live;
         let seed = Seed {
             live,

@@ -2,7 +2,7 @@
 //! come from its ledger, so that every map is written by the agent itself. Opens the running
 //! program by the id the agent tells, and never writes a map.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, fs, net::IpAddr, sync::Mutex, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
@@ -49,8 +49,7 @@ impl Subject {
     }
 
     pub(super) fn start_in(rig: Rig, shape: Shape) -> Result<Self> {
-        let agent = start_agent(&rig, shape)?;
-        drop(agent);
+        empty_ledger(&rig, shape)?;
         seed(&rig, shape, &Seed::default())?;
         let agent = start_agent(&rig, shape)?;
         let status = agent.status()?;
@@ -88,7 +87,7 @@ pub(super) fn frame(from: IpAddr, service: u16) -> Result<Vec<u8>> {
 
 /// An agent with its configuration, logging as it does when it is installed.
 pub(super) fn start_agent(rig: &Rig, shape: Shape) -> Result<Agent> {
-    std::fs::write(rig.path("agent.toml"), config(rig, shape))?;
+    fs::write(rig.path("agent.toml"), config(rig, shape))?;
     Agent::start_by(rig, "env", &["RUST_LOG=info"])
 }
 
@@ -164,6 +163,27 @@ pub(super) fn stranger(family: Family) -> IpAddr {
         Family::V4 => IpAddr::from([203, 0, 113, 77]),
         Family::V6 => IpAddr::from([0x2001, 0xdb8, 0xbb, 0, 0, 0, 0, 77]),
     }
+}
+
+/// Ledgers as an agent makes them for so many services, before any grant.
+static LEDGERS: Mutex<BTreeMap<u16, Vec<u8>>> = Mutex::new(BTreeMap::new());
+
+/// Has an agent make its ledger, or takes one that was made for the same services before.
+fn empty_ledger(rig: &Rig, shape: Shape) -> Result<()> {
+    let path = rig.path("ledger.sqlite");
+    let known = LEDGERS
+        .lock()
+        .map(|ledgers| ledgers.get(&shape.services).cloned());
+    if let Ok(Some(bytes)) = known {
+        return Ok(fs::write(path, bytes)?);
+    }
+    // An agent that ends in peace leaves a ledger in one file.
+    start_agent(rig, shape)?.daemon.stop()?;
+    let whole = !rig.path("ledger.sqlite-wal").exists();
+    if let (true, Ok(mut ledgers)) = (whole, LEDGERS.lock()) {
+        ledgers.insert(shape.services, fs::read(path)?);
+    }
+    Ok(())
 }
 
 /// Whose the grants are and how long they live.
