@@ -15,8 +15,8 @@ use tokio::net::UnixStream;
 
 use crate::{
     Applied, AuditChain, AuditDraft, AuditPage, AuditQuery, AuditRecord, CloseRequest, Closed,
-    Counters, Deny, DenyRequest, Grant, GrantPage, GrantQuery, GrantRequest, Lockdown, Mode,
-    ModeRequest, Problem, Service, Status,
+    Counters, Deny, DenyRequest, ExplainRequest, Explained, Grant, GrantPage, GrantQuery,
+    GrantRequest, Impact, Lockdown, Mode, ModeRequest, Problem, Service, Status,
 };
 
 /// The largest reply that is read into memory (a page of 10,000 grants is about 4 MiB).
@@ -96,6 +96,22 @@ impl Client {
 
     pub async fn counters(&self) -> Result<Counters, ClientError> {
         self.get("/v1/counters", &()).await
+    }
+
+    /// What the running filter says of one packet; it is not counted.
+    pub async fn explain(&self, request: &ExplainRequest) -> Result<Explained, ClientError> {
+        self.send(Method::POST, "/v1/explain", request).await
+    }
+
+    /// What observe mode let pass.
+    pub async fn impact(&self) -> Result<Impact, ClientError> {
+        self.get("/v1/impact", &()).await
+    }
+
+    /// Forgets what observe mode let pass so far.
+    pub async fn clear_impact(&self) -> Result<(), ClientError> {
+        self.send(Method::POST, "/v1/impact/clear", &serde_json::json!({}))
+            .await
     }
 
     pub async fn set_mode(&self, mode: Mode) -> Result<ModeRequest, ClientError> {

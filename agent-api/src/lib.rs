@@ -7,6 +7,7 @@
 mod audit;
 mod client;
 mod grant;
+mod inspect;
 mod problem;
 mod status;
 
@@ -16,6 +17,7 @@ pub use grant::{
     CloseRequest, Closed, ClosedHolder, Deny, DenyRequest, Grant, GrantPage, GrantQuery,
     GrantRequest, Holder,
 };
+pub use inspect::{ExplainRequest, Explained, ExplainedGrant, Impact, ImpactEntry};
 pub use problem::{Problem, ProblemCode};
 pub use status::{
     Applied, Counter, Counters, Fill, Interface, Lockdown, Mode, ModeRequest, Role, Service,

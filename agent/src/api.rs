@@ -5,6 +5,7 @@
 
 mod events;
 mod handlers;
+mod inspect;
 mod openapi;
 mod peer;
 mod reply;
@@ -52,6 +53,9 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/denies/lift", post(handlers::lift))
         .route("/v1/counters", get(handlers::counters))
         .route("/v1/metrics", get(handlers::metrics))
+        .route("/v1/explain", post(inspect::explain))
+        .route("/v1/impact", get(inspect::impact))
+        .route("/v1/impact/clear", post(inspect::clear_impact))
         .route("/v1/mode", put(handlers::mode))
         .route("/v1/lockdown", put(handlers::lockdown))
         .route("/v1/reload", post(handlers::reload))

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod deny;
 mod detach;
+mod explain;
 mod grant;
 mod list;
 mod print;
@@ -54,6 +55,10 @@ enum Verb {
     Watch,
     /// Packets by reason
     Counters,
+    /// Why a packet passes or drops, asked of the running filter; nothing is counted
+    Explain(explain::Explain),
+    /// What enforce mode would have dropped, since observe mode began
+    Impact(explain::Impact),
     /// Enforce verdicts, or only observe what they would do
     Mode(switch::ModeVerb),
     /// Switch everything that needs a grant off, or back on
@@ -142,6 +147,8 @@ fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
             Verb::Revoke(verb) => verb.execute(&ask).await,
             Verb::Watch => watch::watch(&ask).await,
             Verb::Counters => status::counters(&ask).await,
+            Verb::Explain(verb) => verb.execute(&ask).await,
+            Verb::Impact(verb) => verb.execute(&ask).await,
             Verb::Mode(verb) => verb.execute(&ask).await,
             Verb::Lockdown(verb) => verb.execute(&ask).await,
             Verb::Deny(verb) => verb.execute(&ask).await,

@@ -5,6 +5,7 @@
 
 mod close;
 mod deny;
+mod explain;
 mod journal;
 mod open;
 mod reconcile;

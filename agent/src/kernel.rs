@@ -13,13 +13,14 @@ mod maps;
 mod object;
 mod outgoing;
 mod pins;
+mod probe;
 mod require;
 mod sources;
 mod syscall;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use filter_abi::Grant;
+use filter_abi::{Grant, Impact, ImpactKey};
 use ipnet::IpNet;
 
 use crate::policy::Policy;
@@ -48,6 +49,16 @@ pub struct Switches {
     pub ether_types: Vec<u16>,
 }
 
+/// The answer to a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probed {
+    pub passes: bool,
+    /// `Reason as u32`.
+    pub reason: u32,
+    /// Number of the service the packet was judged by, 0 for none.
+    pub service: u32,
+}
+
 /// What a scan calls with each piece.
 pub type Show<'a> = &'a mut dyn FnMut(&[(GrantId, Grant)]);
 
@@ -71,6 +82,13 @@ pub trait Maps: Send + Sync {
     fn switch(&self, switches: &Switches) -> Result<(), KernelError>;
     /// Makes the deny tables hold exactly these prefixes until these boot-time moments.
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError>;
+    /// What a loaded program says of a frame, by these maps, as if it had come now. It leaves no
+    /// trace.
+    fn probe(&self, program_id: u32, frame: &[u8]) -> Result<Probed, KernelError>;
+    /// What observe mode let pass, with its times on CLOCK_BOOTTIME.
+    fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError>;
+    /// Forgets that.
+    fn clear_impact(&self) -> Result<(), KernelError>;
     /// Until when, in nanoseconds of CLOCK_BOOTTIME, the agent is taken for alive.
     fn heartbeat(&self, alive_until_ns: u64) -> Result<(), KernelError>;
     /// Per-CPU counters, summed; `filter_abi::COUNTERS` of them.

@@ -22,10 +22,10 @@ use crate::{
     metrics,
 };
 
-type Answer<T> = Result<Json<T>, Reply>;
+pub(super) type Answer<T> = Result<Json<T>, Reply>;
 
 /// Only for operators.
-fn operator(caller: &Caller) -> Result<(), Reply> {
+pub(super) fn operator(caller: &Caller) -> Result<(), Reply> {
     match caller.role {
         Role::Operator => Ok(()),
         Role::Portal => {

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{events, handlers};
+use super::{events, handlers, inspect};
 
 /// Collects every path; a test compares it with the router.
 #[derive(OpenApi)]
@@ -24,6 +24,9 @@ use super::{events, handlers};
         handlers::lift,
         handlers::counters,
         handlers::metrics,
+        inspect::explain,
+        inspect::impact,
+        inspect::clear_impact,
         handlers::mode,
         handlers::lockdown,
         handlers::reload,

@@ -234,7 +234,7 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
             _ = heartbeat.tick() => engine.heartbeat(BELIEVED),
             _ = sweep.tick() => sweep_once(&engine).await,
             _ = idle.tick() => {
-                for text in engine.lost_interfaces() {
+                for text in engine.lost_interfaces().into_iter().chain(engine.mode_unproven()) {
                     tracing::error!("{text}");
                 }
                 let noted = engine.ledger().note_time(SystemClock.now()).await;

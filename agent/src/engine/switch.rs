@@ -30,6 +30,9 @@ impl Engine {
     pub async fn set_mode(&self, caller: &Caller, mode: Mode) -> Result<(), Problem> {
         let before = mode_of(&self.state().switches);
         let reason = format!("{} to {}", before.name(), mode.name());
+        if mode == Mode::Observe && before == Mode::Enforce {
+            self.clear_impact()?;
+        }
         let change = |switches: &mut Switches| switches.observe = mode == Mode::Observe;
         let entry = Entry {
             reason: Some(reason),

@@ -116,6 +116,7 @@ impl Engine {
         let holders = self.ledger.holder_count().await?;
         let mut warnings = Vec::new();
         warnings.extend(self.lost_interfaces());
+        warnings.extend(self.mode_unproven());
         if unrecorded > 0 {
             warnings.push(format!(
                 "{unrecorded} closed holders are not in the ledger yet: it cannot be written; check the disk"

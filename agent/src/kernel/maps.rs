@@ -10,18 +10,20 @@ use std::{
 
 use aya::maps::{MapData, MapError, PerCpuArray};
 use filter_abi::{
-    COUNTERS, Cpu, Grant, LimitKey, Panel, Settings, Target, TargetKey, TrieKey, V4, V6, names,
+    COUNTERS, Cpu, Grant, Impact, ImpactKey, LimitKey, Panel, Settings, Target, TargetKey, TrieKey,
+    V4, V6, names,
 };
 use ipnet::IpNet;
 
 use super::{
-    GrantId, Maps, Show, Switches,
+    GrantId, Maps, Probed, Show, Switches,
     barrier::wait_for_readers,
     error::KernelError,
     family::{Family as _, Tables},
     layout::LAYOUTS,
     map::Map,
     pins::Pins,
+    probe,
     sources::{SourceFilter, words_max},
 };
 use crate::policy::Policy;
@@ -39,6 +41,7 @@ pub struct FilterMaps {
     targets: Map<TrieKey<TargetKey>, Target>,
     limits: Map<LimitKey, filter_abi::Limit>,
     sources: Map<u32, u64>,
+    impact: Map<ImpactKey, Impact>,
     v4: Tables<V4>,
     v6: Tables<V6>,
     /// What changes settings or sources: one at a time.
@@ -80,6 +83,7 @@ impl FilterMaps {
             targets: Map::new(names::TARGETS, open(names::TARGETS)?),
             limits: Map::new(names::LIMITS, open(names::LIMITS)?),
             sources: Map::new(names::SOURCES, open(names::SOURCES)?),
+            impact: Map::new(names::IMPACT, open(names::IMPACT)?),
             v4: Tables::open(open)?,
             v6: Tables::open(open)?,
             changing: Mutex::new(Changing {
@@ -344,6 +348,21 @@ impl Maps for FilterMaps {
             return Ok(());
         }
         self.change(|settings| settings.flags = flags)
+    }
+
+    fn probe(&self, program_id: u32, frame: &[u8]) -> Result<Probed, KernelError> {
+        let (_, settings) = current(&self.settings)?;
+        probe::ask(program_id, settings.probe_key, frame)
+    }
+
+    fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError> {
+        let mut all = Vec::new();
+        self.impact.scan(|entries| all.extend(entries))?;
+        Ok(all)
+    }
+
+    fn clear_impact(&self) -> Result<(), KernelError> {
+        self.impact.delete_many(&self.impact.keys()?)
     }
 
     fn heartbeat(&self, alive_until_ns: u64) -> Result<(), KernelError> {

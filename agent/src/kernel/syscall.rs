@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd};
@@ -24,6 +24,18 @@ fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+/// The same for a command that returns a descriptor.
+fn call_for_fd(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i32> {
+    let pointer: *mut bpf_attr = attributes;
+    let size = size_of::<bpf_attr>();
+    // SAFETY: as in `call`.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, pointer, size) };
+    match i32::try_from(result) {
+        Ok(fd) if fd >= 0 => Ok(fd),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -93,6 +105,40 @@ pub(super) fn next_key(
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// A descriptor of a loaded program.
+pub(super) fn program(id: u32) -> io::Result<OwnedFd> {
+    let mut attributes = zeroed();
+    attributes.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
+    let fd = call_for_fd(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attributes)?;
+    // SAFETY: the kernel made the descriptor for this call, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Runs an XDP program once over `data`, of which the context says where metadata and frame lie.
+/// What the program made of the data is written to `out`. Returns its verdict.
+pub(super) fn test_run(
+    program: BorrowedFd<'_>,
+    data: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) -> io::Result<u32> {
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let mut attributes = zeroed();
+    // SAFETY: writing plain integers to a zeroed union; this view is the one the command reads.
+    let view = unsafe { &mut attributes.test };
+    view.prog_fd = program.as_raw_fd().cast_unsigned();
+    view.data_in = address(data);
+    view.data_size_in = size(data);
+    view.data_size_out = size(out);
+    view.data_out = address_mut(out);
+    view.ctx_in = address(context);
+    view.ctx_size_in = size(context);
+    view.repeat = 1;
+    call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes)?;
+    // SAFETY: the kernel wrote the verdict into the same view.
+    Ok(unsafe { attributes.test.retval })
 }
 
 /// Number of elements done, and the error that stopped the batch, if any.

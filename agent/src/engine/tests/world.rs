@@ -8,7 +8,7 @@ use std::{
 };
 
 use agent_api::{GrantRequest, Role};
-use filter_abi::Grant;
+use filter_abi::{Grant, Impact, ImpactKey};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     engine::{Caller, Engine},
-    kernel::{GrantId, KernelError, Maps, Show, Switches},
+    kernel::{GrantId, KernelError, Maps, Probed, Show, Switches},
     ledger::Ledger,
     policy::Policy,
 };
@@ -40,6 +40,9 @@ pub(crate) struct Table {
     pub(crate) switches: Switches,
     pub(crate) denies: BTreeMap<IpNet, u64>,
     pub(crate) alive_until_ns: u64,
+    pub(crate) probed: Vec<u8>,
+    pub(crate) answer: Probed,
+    pub(crate) impact: Vec<(ImpactKey, Impact)>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +122,21 @@ impl Maps for FakeMaps {
 
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError> {
         self.doing("deny").denies = denies.clone();
+        Ok(())
+    }
+
+    fn probe(&self, _program_id: u32, frame: &[u8]) -> Result<Probed, KernelError> {
+        let mut table = self.doing("probe");
+        table.probed = frame.to_vec();
+        Ok(table.answer)
+    }
+
+    fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError> {
+        Ok(self.table().impact.clone())
+    }
+
+    fn clear_impact(&self) -> Result<(), KernelError> {
+        self.doing("clear impact").impact.clear();
         Ok(())
     }
 
