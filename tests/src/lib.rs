@@ -6,6 +6,7 @@ pub mod agent;
 pub mod bench;
 pub mod browser;
 pub mod lane;
+pub mod oracle;
 pub mod packet;
 pub mod portal;
 pub mod rig;
