@@ -294,9 +294,9 @@ pub(super) fn echo_identifier(packet: &Packet, upper: &Upper, types: [u8; 2]) ->
 fn is_neighbour_discovery(packet: &Packet, upper: &Upper) -> bool {
     packet.destination.is_ipv6()
         && upper.protocol == ICMPV6
-        && match upper.bytes.first() {
-            Some(133..=137) => packet.hops == 255,
-            Some(130..=132 | 143) => packet.hops == 1,
+        && match upper.bytes.get(..4) {
+            Some([133..=137, ..]) => packet.hops == 255,
+            Some([130..=132 | 143, ..]) => packet.hops == 1,
             _ => false,
         }
 }

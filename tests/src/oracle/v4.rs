@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::packet::{Contents, First, Packet, Upper, u16_at};
 
-/// More of them are nobody's.
-const OPTIONS_MAX: usize = 16;
+/// Options that are looked at, the end of their list among them. More are nobody's.
+const STEPS_MAX: usize = 16;
 const LOOSE_ROUTE: u8 = 131;
 const STRICT_ROUTE: u8 = 137;
 
@@ -59,26 +59,19 @@ fn address(packet: &[u8], at: usize) -> Option<Ipv4Addr> {
     Some(bytes.into())
 }
 
-/// Whether one of the options is a source route; None if they cannot be walked.
+/// Whether the options hold a source route; None if one cannot be read before one is found.
 fn source_routed(options: &[u8]) -> Option<bool> {
     let mut rest = options;
-    let mut found = false;
-    for _ in 0..OPTIONS_MAX {
-        let Some(kind) = rest.first() else {
-            return Some(found);
-        };
-        let size = match kind {
-            // End of the list.
-            0 => return Some(found),
+    for _ in 0..STEPS_MAX {
+        rest = match *rest {
+            // The end of the header, or of the list.
+            [] | [0, ..] => return Some(false),
             // No operation.
-            1 => 1,
-            _ => match rest.get(1) {
-                Some(size) if *size >= 2 => usize::from(*size),
-                _ => return None,
-            },
+            [1, ref behind @ ..] => behind,
+            [LOOSE_ROUTE | STRICT_ROUTE, ..] => return Some(true),
+            [_, size, ..] if size >= 2 => rest.get(usize::from(size)..)?,
+            _ => return None,
         };
-        found |= [LOOSE_ROUTE, STRICT_ROUTE].contains(kind);
-        rest = rest.get(size..)?;
     }
-    rest.is_empty().then_some(found)
+    None
 }

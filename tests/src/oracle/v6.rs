@@ -13,6 +13,13 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
+const EXTENSIONS: [u8; 5] = [
+    HOP_BY_HOP,
+    ROUTING,
+    FRAGMENT,
+    AUTHENTICATION,
+    DESTINATION_OPTIONS,
+];
 
 /// None: short, or its length contradicts the frame.
 pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
@@ -54,14 +61,7 @@ impl<'a> Chain<'a> {
     fn walk(&mut self, mut number: u8, mut at: usize) -> Option<Contents<'a>> {
         let mut first = None;
         for _ in 0..EXTENSIONS_MAX {
-            let known = [
-                HOP_BY_HOP,
-                ROUTING,
-                FRAGMENT,
-                AUTHENTICATION,
-                DESTINATION_OPTIONS,
-            ];
-            if !known.contains(&number) {
+            if !EXTENSIONS.contains(&number) {
                 return Some(self.upper(number, at, first));
             }
             if at > REACH {
@@ -103,14 +103,11 @@ impl<'a> Chain<'a> {
             number = next;
             at += size;
         }
-        let known = [
-            HOP_BY_HOP,
-            ROUTING,
-            FRAGMENT,
-            AUTHENTICATION,
-            DESTINATION_OPTIONS,
-        ];
-        (!known.contains(&number)).then(|| self.upper(number, at, first))
+        // Row 5 stands before row 7: one header too many may still be a source route.
+        if number == ROUTING && at <= REACH && *self.frame.get(at + 3)? > 0 {
+            self.routed = true;
+        }
+        (!EXTENSIONS.contains(&number)).then(|| self.upper(number, at, first))
     }
 
     fn upper(&self, protocol: u8, at: usize, first: Option<First>) -> Contents<'a> {
