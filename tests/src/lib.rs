@@ -5,7 +5,10 @@
 pub mod agent;
 pub mod bench;
 pub mod browser;
+pub mod compare;
+pub mod generate;
 pub mod lane;
+pub mod loaded;
 pub mod oracle;
 pub mod packet;
 pub mod portal;

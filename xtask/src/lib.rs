@@ -7,6 +7,7 @@ pub mod clock;
 pub mod codes;
 pub mod command;
 pub mod curl;
+pub mod fuzz;
 pub mod lab;
 pub mod lint;
 pub mod net;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, build, lab, lint, setup, test, tidy};
+use xtask::{bench, build, fuzz, lab, lint, setup, test, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, try and check sekisho")]
@@ -25,6 +25,8 @@ enum Verb {
     Test(test::Args),
     /// Measure the filter next to its peers; print a table, write JSON and a chart
     Bench(bench::Args),
+    /// Compare oracle, host and kernel on random packets, or run a fuzz target
+    Fuzz(fuzz::Args),
     /// Formatting, clippy for host and kernel, tidy, licences and sources of dependencies
     Lint,
     /// Check the rules of the house: dependency direction, file lengths, unsafe fences, clocks
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Lab(args) => lab::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Lint => lint::run(),
         Verb::Tidy => tidy::run(),
         Verb::Helper(helper) => lab::help(&helper),

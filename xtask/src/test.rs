@@ -15,6 +15,9 @@ pub struct Args {
     /// Only the end-to-end tests (namespaces, real servers, the browser)
     #[arg(long)]
     end_to_end: bool,
+    /// How many packets oracle, host and kernel are compared on, instead of two million
+    #[arg(long, value_name = "N")]
+    packets: Option<u64>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -33,6 +36,9 @@ pub fn run(args: &Args) -> Result<()> {
         .args(&args.filter)
         .env("SEKISHO_BIN", &binaries.sekisho)
         .env("SEKISHO_PORTAL_BIN", &binaries.portal);
+    if let Some(packets) = args.packets {
+        cargo.env("SEKISHO_PACKETS", packets.to_string());
+    }
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
         // The tests' errors say what happened; forty lines of who called whom would hide it.
         cargo.env("RUST_LIB_BACKTRACE", "0");

@@ -1,0 +1,51 @@
+//! `filter_core::decide` on the host, over a world in memory.
+
+use anyhow::{Context as _, Result};
+use filter_core::{Slice, fixtures::World};
+
+use super::{Subject, world};
+use crate::{
+    generate::Change,
+    oracle::{Oracle, Reason, Verdict},
+};
+
+/// The function that the kernel program is made of.
+#[derive(Default)]
+pub struct Host(Option<World>);
+
+impl Subject for Host {
+    fn name(&self) -> &'static str {
+        "decide on the host"
+    }
+
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    fn begin(&mut self, oracle: &Oracle, now_ns: u64) -> Result<()> {
+        self.0 = Some(world::entries(oracle, now_ns));
+        Ok(())
+    }
+
+    fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>> {
+        let world = self.0.as_mut().context("no world")?;
+        world.now_ns = now_ns;
+        let decision = filter_core::decide(&Slice(frame), &world.settings, &*world);
+        let reason = Reason::of_number(decision.reason as u32).context("an unknown reason")?;
+        let observe = world.settings.has(filter_abi::Settings::OBSERVE);
+        let passes = matches!(decision.reason.action(), filter_abi::Action::Pass);
+        Ok(Some(Verdict {
+            reason,
+            passes: passes || (observe && decision.reason.opened_by_observe()),
+        }))
+    }
+
+    fn outgoing(&mut self, _: &[u8], _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn set(&mut self, _: &Change, oracle: &Oracle, now_ns: u64) -> Result<()> {
+        world::update(self.0.as_mut().context("no world")?, oracle, now_ns);
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! From the oracle's plain configuration to the entries of the maps. It does by hand, for the one
+//! site of the generator, what the agent does for any configuration.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use filter_abi::{
+    AllowKey, DenyValue, Destination, DestinationKey, Grant as AbiGrant, GrantKey, Settings,
+    Target as AbiTarget, TargetKey, TrieKey, V4, V6,
+};
+use filter_core::fixtures::{Setting, Trie, World};
+
+use crate::oracle::{Config, Grant, Kind, Oracle, OtherPorts, Prefix, Service, Target};
+
+const GENERATION: u32 = 3;
+
+/// What the maps hold for the oracle's configuration and its grants, denials and switches.
+pub fn entries(oracle: &Oracle, now_ns: u64) -> World {
+    let mut world = World::at(now_ns, Setting::Enforce);
+    world.destinations_v4.clear();
+    world.destinations_v6.clear();
+    world.targets.clear();
+    world.allows_v4.clear();
+    world.allows_v6.clear();
+    configuration(&mut world, &oracle.config);
+    update(&mut world, oracle, now_ns);
+    world
+}
+
+/// The part that changes while packets flow.
+pub(super) fn update(world: &mut World, oracle: &Oracle, now_ns: u64) {
+    world.now_ns = now_ns;
+    let flag = |on, flag| if on { flag } else { 0 };
+    world.settings.generation = GENERATION;
+    world.settings.flags = flag(oracle.observe, Settings::OBSERVE)
+        | flag(oracle.lockdown, Settings::LOCKDOWN)
+        | Settings::DENIES_V4
+        | Settings::DENIES_V6;
+    world.settings.ether_types = [0; 4];
+    let places = world.settings.ether_types.iter_mut();
+    for (place, listed) in places.zip(&oracle.config.ether_types) {
+        *place = *listed;
+    }
+    (world.denies_v4, world.denies_v6) = denies(oracle);
+    world.grants_v4.clear();
+    world.grants_v6.clear();
+    for ((source, service), grant) in &oracle.grants {
+        let (grant, service) = (abi_grant(*grant), *service);
+        match source {
+            IpAddr::V4(source) => {
+                let source = source.octets();
+                world.grants_v4.push((GrantKey { source, service }, grant));
+            }
+            IpAddr::V6(source) => {
+                let source = source.octets();
+                world.grants_v6.push((GrantKey { source, service }, grant));
+            }
+        }
+    }
+}
+
+/// As the map holds it.
+pub(super) fn abi_grant(grant: Grant) -> AbiGrant {
+    AbiGrant {
+        deadline_ns: grant.deadline_ns,
+        idle_ns: grant.idle_ns,
+        last_seen_ns: grant.last_seen_ns,
+        packets: 0,
+    }
+}
+
+/// A denial inside another one lasts at least as long as that: the longest match is asked alone.
+pub(super) fn denies(oracle: &Oracle) -> (Trie<V4, DenyValue>, Trie<V6, DenyValue>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for (prefix, _) in &oracle.denies {
+        let around = oracle
+            .denies
+            .iter()
+            .filter(|(other, _)| other.bits <= prefix.bits && other.contains(prefix.address));
+        let deadline_ns = around.map(|(_, until)| *until).max().unwrap_or(0);
+        let (bits, value) = (prefix.bits, DenyValue { deadline_ns });
+        match prefix.address {
+            IpAddr::V4(address) => v4.push((
+                TrieKey {
+                    bits,
+                    data: address.octets(),
+                },
+                value,
+            )),
+            IpAddr::V6(address) => v6.push((
+                TrieKey {
+                    bits,
+                    data: address.octets(),
+                },
+                value,
+            )),
+        }
+    }
+    (v4, v6)
+}
+
+fn configuration(world: &mut World, config: &Config) {
+    let mut prefixes = BTreeSet::new();
+    let protected = config.protected.iter().map(|protected| protected.prefix);
+    let services = config.services.iter();
+    let targets = services.flat_map(|service| service.targets.iter().map(|target| target.prefix));
+    for Prefix { address, bits } in protected.chain(targets) {
+        prefixes.insert((address, bits));
+    }
+    for (number, (address, bits)) in (10..).zip(prefixes) {
+        let flags = flags(config, address, bits);
+        let destination = Destination {
+            prefix: number,
+            flags,
+        };
+        let generation = GENERATION;
+        match address {
+            IpAddr::V4(address) => {
+                let address = address.octets();
+                let data = DestinationKey {
+                    generation,
+                    address,
+                };
+                let key = TrieKey {
+                    bits: 32 + bits,
+                    data,
+                };
+                world.destinations_v4.push((key, destination));
+            }
+            IpAddr::V6(address) => {
+                let address = address.octets();
+                let data = DestinationKey {
+                    generation,
+                    address,
+                };
+                let key = TrieKey {
+                    bits: 32 + bits,
+                    data,
+                };
+                world.destinations_v6.push((key, destination));
+            }
+        }
+        for (service, target) in claims(config, Prefix { address, bits }) {
+            world
+                .targets
+                .extend(target_entries(number, service, target));
+        }
+    }
+    for service in &config.services {
+        for prefix in &service.allow {
+            allow(world, service.id, *prefix);
+        }
+    }
+}
+
+fn flags(config: &Config, address: IpAddr, bits: u32) -> u32 {
+    let around = config
+        .protected
+        .iter()
+        .filter(|protected| protected.prefix.bits <= bits && protected.prefix.contains(address))
+        .max_by_key(|protected| protected.prefix.bits);
+    match around.map(|protected| protected.other_ports) {
+        None => 0,
+        Some(OtherPorts::Drop) => Destination::PROTECTED,
+        Some(OtherPorts::Pass) => Destination::PROTECTED | Destination::OTHER_PORTS_PASS,
+    }
+}
+
+/// Targets that count for a prefix: its own and those of wider ones that no narrower one hides.
+fn claims(config: &Config, at: Prefix) -> Vec<(&Service, &Target)> {
+    let services = config.services.iter();
+    let all: Vec<_> = services
+        .flat_map(|service| service.targets.iter().map(move |target| (service, target)))
+        .filter(|(_, target)| target.prefix.bits <= at.bits && target.prefix.contains(at.address))
+        .collect();
+    let hides = |narrow: &Target, wide: &Target| {
+        narrow.prefix.bits > wide.prefix.bits
+            && (narrow.protocol.is_none()
+                || (narrow.protocol == wide.protocol
+                    && (narrow.ports.is_none() || narrow.ports == wide.ports)))
+    };
+    all.iter()
+        .filter(|(_, wide)| !all.iter().any(|(_, narrow)| hides(narrow, wide)))
+        .copied()
+        .collect()
+}
+
+/// A range of ports becomes blocks of a power of two.
+fn target_entries(
+    prefix: u32,
+    service: &Service,
+    target: &Target,
+) -> Vec<(TrieKey<TargetKey>, AbiTarget)> {
+    let public = matches!(service.kind, Kind::Public(_));
+    let mut flags = if public { AbiTarget::PUBLIC } else { 0 };
+    if !service.allow.is_empty() {
+        flags |= AbiTarget::HAS_ALLOWS;
+    }
+    let value = AbiTarget {
+        service: service.id,
+        flags,
+    };
+    let key = |bits: u32, protocol: u8, port: u16| {
+        let data = TargetKey {
+            prefix,
+            protocol,
+            zero: 0,
+            port: port.to_be_bytes(),
+        };
+        (TrieKey { bits, data }, value)
+    };
+    let Some(protocol) = target.protocol else {
+        return vec![key(32, 0, 0)];
+    };
+    let Some(ports) = &target.ports else {
+        return vec![key(48, protocol, 0)];
+    };
+    let (mut from, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
+    let mut blocks = Vec::new();
+    while from <= last {
+        let fitting = (0..=16).rev().find(|size| {
+            let block = 1_u32 << size;
+            from % block == 0 && from + block - 1 <= last
+        });
+        let size = fitting.unwrap_or(0);
+        blocks.push(key(64 - size, protocol, u16::try_from(from).unwrap_or(0)));
+        from += 1 << size;
+    }
+    blocks
+}
+
+fn allow(world: &mut World, service: u32, prefix: Prefix) {
+    let (generation, bits) = (GENERATION, 64 + prefix.bits);
+    match prefix.address {
+        IpAddr::V4(address) => {
+            let source = address.octets();
+            let data = AllowKey {
+                generation,
+                service,
+                source,
+            };
+            world.allows_v4.push((TrieKey { bits, data }, 1));
+        }
+        IpAddr::V6(address) => {
+            let source = address.octets();
+            let data = AllowKey {
+                generation,
+                service,
+                source,
+            };
+            world.allows_v6.push((TrieKey { bits, data }, 1));
+        }
+    }
+}
