@@ -18,6 +18,9 @@ pub struct Args {
     /// How many packets oracle, host and kernel are compared on, instead of two million
     #[arg(long, value_name = "N")]
     packets: Option<u64>,
+    /// How many times the fault runs kill the agent, instead of a few
+    #[arg(long, value_name = "N")]
+    faults: Option<u64>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -38,6 +41,9 @@ pub fn run(args: &Args) -> Result<()> {
         .env("SEKISHO_PORTAL_BIN", &binaries.portal);
     if let Some(packets) = args.packets {
         cargo.env("SEKISHO_PACKETS", packets.to_string());
+    }
+    if let Some(faults) = args.faults {
+        cargo.env("SEKISHO_FAULTS", faults.to_string());
     }
     if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
         // The tests' errors say what happened; forty lines of who called whom would hide it.
