@@ -2,9 +2,9 @@
 //! the coverage-guided targets under `tests/fuzz`. What is found lies under `tests/corpus` or
 //! `tests/fuzz/artifacts` afterwards.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     build, command,
@@ -53,7 +53,7 @@ impl Target {
 
 pub fn run(args: &Args) -> Result<()> {
     match args.target {
-        Some(target) => command::run(&mut guided(target, args.seconds.unwrap_or(SECONDS))),
+        Some(target) => command::run(&mut guided(target, args.seconds.unwrap_or(SECONDS))?),
         None => compare(args),
     }
 }
@@ -90,18 +90,26 @@ fn limits(args: &Args) -> Vec<(&'static str, u64)> {
 }
 
 /// Coverage needs a compiler that instruments, which is nightly's.
-fn guided(target: Target, seconds: u64) -> Command {
+fn guided(target: Target, seconds: u64) -> Result<Command> {
+    let name = target.name();
+    // What it learns goes below `target`; the seeds beside the code stay as they are.
+    let learned = command::target_dir().join("fuzz/corpus").join(name);
+    fs::create_dir_all(&learned).context("cannot make a folder for the corpus")?;
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(command::root())
         .args(["+nightly", "fuzz", "run", "--fuzz-dir", "tests/fuzz"])
-        .arg(target.name())
+        .arg("--target-dir")
+        .arg(command::target_dir().join("fuzz"))
+        .arg(name)
+        .arg(learned)
+        .arg(format!("tests/fuzz/seeds/{name}"))
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         // Those of the toolchain that runs us.
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN");
-    cargo
+    Ok(cargo)
 }
 
 #[cfg(test)]
@@ -129,9 +137,10 @@ mod tests {
 
     #[test]
     fn a_target_runs_with_the_compiler_that_can_instrument() {
-        let line = command::shown(&guided(Target::ProxyV2, 5));
+        let line = command::shown(&guided(Target::ProxyV2, 5).unwrap());
         assert!(
-            line.contains("+nightly fuzz run --fuzz-dir tests/fuzz proxy_v2")
+            line.contains("+nightly fuzz run --fuzz-dir tests/fuzz")
+                && line.contains("tests/fuzz/seeds/proxy_v2 --")
                 && line.ends_with("-max_total_time=5"),
             "{line}"
         );

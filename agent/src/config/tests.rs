@@ -157,3 +157,19 @@ fn all_complaints_are_reported_at_once() {
         .replace("[\"eth0\"]", "[]");
     assert_eq!(parse(&text).unwrap_err().lines().count(), 2);
 }
+
+/// The seeds of the fuzz target, and whatever it found: taken, or refused in words.
+#[test]
+fn inputs_of_the_fuzz_target_are_taken_or_refused() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds/agent_config");
+    let mut taken = 0;
+    for entry in std::fs::read_dir(seeds).unwrap() {
+        let path = entry.unwrap().path();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        match Config::parse(&path, &text) {
+            Ok(_) => taken += 1,
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    assert!(taken >= 2, "only {taken} seeds are configurations");
+}

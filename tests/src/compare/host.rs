@@ -49,3 +49,35 @@ impl Subject for Host {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{compare::START, generate::site};
+
+    /// The seeds of the fuzz target, and whatever it found. The first byte is the mode.
+    #[test]
+    fn inputs_of_the_fuzz_target_are_judged_alike() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/decide");
+        let mut count = 0;
+        for entry in std::fs::read_dir(seeds).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let Some((mode, frame)) = bytes.split_first() else {
+                continue;
+            };
+            let mut oracle = Oracle::new(site());
+            oracle.observe = mode & 3 == 1;
+            oracle.lockdown = mode & 3 == 2;
+            let mut host = Host::default();
+            host.begin(&oracle, START).unwrap();
+            let said = host.judge(frame, START).unwrap();
+            let name = path.display();
+            assert_eq!(said, Some(oracle.judge(frame, START)), "{name}");
+            count += 1;
+        }
+        assert!(count >= 30, "only {count} seeds");
+    }
+}

@@ -1,8 +1,10 @@
 //! PROXY v2 headers, well-formed and not, and who must send them.
 
+use std::{net::Ipv6Addr, path::Path};
+
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
-use super::*;
+use super::{header::SIGNATURE, *};
 
 fn header(version_command: u8, family: u8, body: &[u8]) -> Vec<u8> {
     let mut out = SIGNATURE.to_vec();
@@ -14,7 +16,7 @@ fn header(version_command: u8, family: u8, body: &[u8]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Peer, HeaderError> {
     let (head, body) = bytes.split_first_chunk::<HEAD>().unwrap();
-    Head::parse(head)?.peer(body)
+    peer_of(Head::parse(head)?, body)
 }
 
 const V4: [u8; 12] = [192, 0, 2, 7, 198, 51, 100, 1, 0x12, 0x34, 0x20, 0xfb];
@@ -105,4 +107,20 @@ async fn a_listed_peer_must_send_the_header_and_others_must_not() {
         client.shutdown().await.unwrap();
         assert_eq!(acceptor.peer(&mut server).await.ok(), expected);
     }
+}
+
+/// The seeds of the fuzz target, and whatever it found: parsing ends, and what is taken for a
+/// source stands in the bytes.
+#[test]
+fn inputs_of_the_fuzz_target_are_read_or_refused() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds/proxy_v2");
+    let mut taken = 0;
+    for entry in std::fs::read_dir(seeds).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let Some((head, body)) = bytes.split_first_chunk::<HEAD>() else {
+            continue;
+        };
+        taken += u32::from(Head::parse(head).is_ok_and(|head| peer_of(head, body).is_ok()));
+    }
+    assert!(taken >= 3, "only {taken} seeds are proper headers");
 }
