@@ -222,26 +222,31 @@ impl Oracle {
             peer_port,
         };
         let mut state = self.flows.state(key, now_ns);
-        if state.is_none() && upper.protocol == UDP && (peer_port, own_port) == (67, 68) {
+        let is_lease = (upper.protocol, peer_port, own_port) == (UDP, 67, 68);
+        if state.is_none() && is_lease && packet.destination.is_ipv4() {
             key = lease_key();
             state = self.flows.state(key, now_ns);
         }
         let Some(state) = state else {
             return false;
         };
-        let Some(next) = after_reply(state, upper, key == lease_key()) else {
+        let Some(next) = after_reply(state, upper) else {
             return false;
         };
-        self.flows.advance(key, next, now_ns);
+        // Answers do not prolong a request for a lease: each server may answer, but only for so
+        // long.
+        if key != lease_key() {
+            self.flows.advance(key, next, now_ns);
+        }
         true
     }
 }
 
 /// The state a packet from outside leaves a flow in; None if it is no reply.
-fn after_reply(state: State, upper: &Upper, lease: bool) -> Option<State> {
+fn after_reply(state: State, upper: &Upper) -> Option<State> {
     if upper.protocol != TCP {
         return Some(match state {
-            State::Unreplied if !lease => State::Replied,
+            State::Unreplied => State::Replied,
             other => other,
         });
     }
@@ -281,7 +286,8 @@ fn own_port(upper: &Upper) -> Option<u16> {
 /// The identifier of an ICMP echo of this type (IPv4, IPv6).
 pub(super) fn echo_identifier(packet: &Packet, upper: &Upper, types: [u8; 2]) -> Option<u16> {
     let [v4, v6] = types;
-    let kind = *upper.bytes.first()?;
+    // RFC 792, RFC 4443: type, code, checksum, identifier, sequence number.
+    let kind = *upper.bytes.get(..8)?.first()?;
     let is_echo = match packet.destination {
         IpAddr::V4(_) => upper.protocol == ICMP && kind == v4,
         IpAddr::V6(_) => upper.protocol == ICMPV6 && kind == v6,

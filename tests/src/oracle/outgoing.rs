@@ -22,6 +22,10 @@ impl Oracle {
         if upper.first.is_some() && upper.is_too_short_for_a_first_fragment() {
             return;
         }
+        // It goes elsewhere than it says, and so nobody knows where answers come from.
+        if packet.source_routed {
+            return;
+        }
         let is_protected = matches!(self.config.place(packet.source), Place::Protected(_));
         let nowhere = IpAddr::from([0; 4]);
         if packet.source.is_ipv4()
