@@ -17,7 +17,7 @@ pub use world::entries;
 
 use crate::{
     generate::{Change, Episode, Step, Stream, site},
-    oracle::{Config, Oracle, Reason, SECOND, Verdict},
+    oracle::{Config, Oracle, SECOND, Verdict},
 };
 
 /// The clock at the first step of every episode.
@@ -31,11 +31,6 @@ pub trait Subject {
 
     /// Forgets everything and begins with the state of a fresh oracle.
     fn begin(&mut self, oracle: &Oracle, now_ns: u64) -> Result<()>;
-
-    /// Whether it remembers anything between packets.
-    fn remembers(&self) -> bool {
-        true
-    }
 
     /// None: it cannot be asked about such a frame.
     fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>>;
@@ -94,7 +89,6 @@ pub fn play(subjects: &mut Subjects, site: &Config, steps: &[Step]) -> Result<Op
                 for subject in subjects.iter_mut() {
                     if let Some(said) = subject.judge(frame, now)?
                         && said != expected
-                        && (subject.remembers() || !is_remembered(expected, said))
                     {
                         return Ok(Some(Mismatch {
                             who: subject.name(),
@@ -108,20 +102,6 @@ pub fn play(subjects: &mut Subjects, site: &Config, steps: &[Step]) -> Result<Op
         }
     }
     Ok(None)
-}
-
-/// Whether the answer follows from what was remembered of earlier packets.
-fn is_remembered(expected: Verdict, said: Verdict) -> bool {
-    const ROWS: [Reason; 5] = [
-        Reason::Fragment,
-        Reason::IcmpError,
-        Reason::RateLimited,
-        Reason::Reply,
-        Reason::AgentDown,
-    ];
-    ROWS.contains(&expected.reason)
-        || expected.reason == Reason::Idle
-        || said.reason == Reason::Idle
 }
 
 /// Steps of one episode, up to and with its last packet.

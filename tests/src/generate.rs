@@ -15,7 +15,7 @@ mod tricks;
 pub use change::{Change, Step};
 pub use dice::Dice;
 pub use draft::{Draft, Piece};
-pub use site::site;
+pub use site::{destinations, site};
 pub use stream::Stream;
 pub use text::{Episode, of_hex};
 

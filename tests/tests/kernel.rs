@@ -3,13 +3,10 @@
 //! counter array is compared, not only the verdict.
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    maps::{Array, HashMap},
-};
-use filter_abi::{Bytes as _, names};
+use aya::{Ebpf, maps::HashMap};
+use filter_abi::{Bytes as _, Panel, names};
 use filter_core::fixtures::{self, Fixture, Setting, World};
-use tests::loaded::{Loaded, XDP_DROP, XDP_PASS, boot_ns, object};
+use tests::loaded::{Loaded, XDP_DROP, XDP_PASS, array, boot_ns, object};
 
 /// The program in the kernel with the fixtures' world in its maps.
 struct Fixtures {
@@ -115,8 +112,11 @@ fn an_admitted_packet_is_counted_on_its_grant_and_a_dropped_one_is_not() -> Resu
 fn without_settings_nothing_passes() -> Result<()> {
     let object = object()?;
     let mut ebpf = Ebpf::load(&object)?;
-    let mut active: Array<_, u32> = ebpf.map_mut(names::ACTIVE).context("ACTIVE")?.try_into()?;
-    active.set(0, 9, 0)?;
+    let panel = Panel {
+        active: 9,
+        ..Panel::default()
+    };
+    array(&mut ebpf, names::SETTINGS, [(0, panel)])?;
     let loaded = Loaded::of(ebpf)?;
     for fixture in fixtures::all() {
         assert_eq!(loaded.run(&fixture.frame)?, XDP_DROP, "{}", fixture.name);

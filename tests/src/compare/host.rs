@@ -1,12 +1,16 @@
 //! `filter_core::decide` on the host, over a world in memory.
 
 use anyhow::{Context as _, Result};
-use filter_core::{Slice, fixtures::World};
+use filter_abi::{Grant, GrantKey};
+use filter_core::{
+    Sheet, Slice,
+    fixtures::{Kept, World},
+};
 
 use super::{Subject, world};
 use crate::{
     generate::Change,
-    oracle::{Oracle, Reason, Verdict},
+    oracle::{Oracle, Reason, SECOND, Verdict},
 };
 
 /// The function that the kernel program is made of.
@@ -18,10 +22,6 @@ impl Subject for Host {
         "decide on the host"
     }
 
-    fn remembers(&self) -> bool {
-        false
-    }
-
     fn begin(&mut self, oracle: &Oracle, now_ns: u64) -> Result<()> {
         self.0 = Some(world::entries(oracle, now_ns));
         Ok(())
@@ -30,23 +30,69 @@ impl Subject for Host {
     fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>> {
         let world = self.0.as_mut().context("no world")?;
         world.now_ns = now_ns;
-        let decision = filter_core::decide(&Slice(frame), &world.settings, &*world);
-        let reason = Reason::of_number(decision.reason as u32).context("an unknown reason")?;
+        let decision = filter_core::decide(
+            &Slice(frame),
+            &world.settings,
+            &*world,
+            &mut Sheet::default(),
+        );
+        let reason = decision.reason();
+        used(&world.kept_v4, &mut world.grants_v4);
+        used(&world.kept_v6, &mut world.grants_v6);
         let observe = world.settings.has(filter_abi::Settings::OBSERVE);
-        let passes = matches!(decision.reason.action(), filter_abi::Action::Pass);
+        let passes = matches!(reason.action(), filter_abi::Action::Pass);
         Ok(Some(Verdict {
-            reason,
-            passes: passes || (observe && decision.reason.opened_by_observe()),
+            reason: Reason::of_number(reason as u32).context("an unknown reason")?,
+            passes: passes || (observe && reason.opened_by_observe()),
         }))
     }
 
-    fn outgoing(&mut self, _: &[u8], _: u64) -> Result<()> {
+    fn outgoing(&mut self, frame: &[u8], now_ns: u64) -> Result<()> {
+        let world = self.0.as_mut().context("no world")?;
+        world.now_ns = now_ns;
+        filter_core::outgoing(
+            &Slice(frame),
+            &world.settings,
+            &*world,
+            &mut Sheet::default(),
+        );
         Ok(())
     }
 
-    fn set(&mut self, _: &Change, oracle: &Oracle, now_ns: u64) -> Result<()> {
-        world::update(self.0.as_mut().context("no world")?, oracle, now_ns);
+    fn set(&mut self, change: &Change, oracle: &Oracle, _: u64) -> Result<()> {
+        let world = self.0.as_mut().context("no world")?;
+        world::switches(world, oracle);
+        match change {
+            Change::Grant {
+                source, service, ..
+            }
+            | Change::Revoke { source, service } => {
+                let held = oracle.grants.get(&(*source, *service)).copied();
+                world::grant(world, *source, *service, held);
+            }
+            Change::GrantNetwork {
+                network, service, ..
+            }
+            | Change::RevokeNetwork { network, service } => {
+                let held = oracle.prefix_grants.get(&(*network, *service)).copied();
+                let source = (*network).into();
+                world::grant(world, source, world::of_network(*service), held);
+            }
+            _ => {}
+        }
         Ok(())
+    }
+}
+
+/// The world on the host only lists who was admitted. Times of use are written by those who own
+/// the table: at most once a second.
+fn used<A: PartialEq>(kept: &Kept<A>, grants: &mut [(GrantKey<A>, Grant)]) {
+    for (key, now_ns) in kept.admitted.borrow_mut().drain(..) {
+        for (_, grant) in grants.iter_mut().filter(|(known, _)| *known == key) {
+            if now_ns.saturating_sub(grant.last_seen_ns) >= SECOND {
+                grant.last_seen_ns = now_ns;
+            }
+        }
     }
 }
 

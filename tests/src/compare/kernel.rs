@@ -3,12 +3,13 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context as _, Result, ensure};
-use filter_abi::{Action, DenyValue, GrantKey, TrieKey, names};
+use anyhow::{Context as _, Result, bail, ensure};
+use filter_abi::{Action, DenyValue, GrantKey, TrieKey, V4, V6, names};
+use filter_core::{Sheet, Slice, fixtures::World};
 
 use super::{Subject, world};
 use crate::{
-    generate::Change,
+    generate::{Change, destinations},
     loaded::{self, Loaded, XDP_DROP, XDP_PASS},
     oracle::{Grant, Oracle, Reason, Verdict},
 };
@@ -21,8 +22,8 @@ pub struct Kernel {
     object: Vec<u8>,
     loaded: Option<Loaded>,
     counters: Vec<u64>,
-    /// From the episode's clock to the true one.
-    offset_ns: u64,
+    /// The configuration again, for what goes out.
+    world: Option<World>,
 }
 
 impl Kernel {
@@ -31,7 +32,7 @@ impl Kernel {
             object: loaded::object()?,
             loaded: None,
             counters: Vec::new(),
-            offset_ns: 0,
+            world: None,
         })
     }
 
@@ -39,23 +40,15 @@ impl Kernel {
         self.loaded.as_mut().context("no program")
     }
 
-    fn shifted(&self, grant: Grant) -> filter_abi::Grant {
-        world::abi_grant(Grant {
-            deadline_ns: grant.deadline_ns.wrapping_add(self.offset_ns),
-            idle_ns: grant.idle_ns,
-            last_seen_ns: grant.last_seen_ns.wrapping_add(self.offset_ns),
-        })
-    }
-
     fn grant(&mut self, source: IpAddr, service: u32, grant: Option<Grant>) -> Result<()> {
-        let grant = grant.map(|grant| self.shifted(grant));
+        let grant = grant.map(world::abi_grant);
         let ebpf = &mut self.loaded()?.ebpf;
         match source {
             IpAddr::V4(source) => {
                 let source = source.octets();
                 let key = GrantKey { source, service };
                 match grant {
-                    Some(grant) => loaded::grants(ebpf, names::GRANTS_V4, &[(key, grant)]),
+                    Some(grant) => loaded::grants_v4(ebpf, &[(key, grant)]),
                     None => loaded::revoke(ebpf, names::GRANTS_V4, &key),
                 }
             }
@@ -63,7 +56,7 @@ impl Kernel {
                 let source = source.octets();
                 let key = GrantKey { source, service };
                 match grant {
-                    Some(grant) => loaded::grants(ebpf, names::GRANTS_V6, &[(key, grant)]),
+                    Some(grant) => loaded::grants_v6(ebpf, &[(key, grant)]),
                     None => loaded::revoke(ebpf, names::GRANTS_V6, &key),
                 }
             }
@@ -71,13 +64,7 @@ impl Kernel {
     }
 
     fn denies(&mut self, oracle: &Oracle) -> Result<()> {
-        let offset_ns = self.offset_ns;
-        let (mut v4, mut v6) = world::denies(oracle);
-        let shift = |value: &mut DenyValue| {
-            value.deadline_ns = value.deadline_ns.wrapping_add(offset_ns);
-        };
-        v4.iter_mut().for_each(|(_, value)| shift(value));
-        v6.iter_mut().for_each(|(_, value)| shift(value));
+        let (v4, v6) = world::denies(oracle);
         let ebpf = &mut self.loaded()?.ebpf;
         loaded::trie(ebpf, names::DENIES_V4, &v4)?;
         loaded::trie(ebpf, names::DENIES_V6, &v6)
@@ -89,26 +76,36 @@ impl Subject for Kernel {
         "the program in the kernel"
     }
 
-    fn remembers(&self) -> bool {
-        false
-    }
-
     fn begin(&mut self, oracle: &Oracle, now_ns: u64) -> Result<()> {
-        // Two at once would need twice the tables.
-        self.loaded = None;
-        self.offset_ns = loaded::boot_ns()?.wrapping_sub(now_ns);
-        let loaded = Loaded::with(&self.object, &world::entries(oracle, now_ns))?;
+        let world = world::entries(oracle, now_ns);
+        let known = self.world.as_ref().is_some_and(|known| {
+            known.destinations_v4 == world.destinations_v4 && known.targets == world.targets
+        });
+        let loaded = match self.loaded.take().filter(|_| known) {
+            Some(mut loaded) => {
+                loaded.renew(&world)?;
+                loaded
+            }
+            None => {
+                let mut loaded = Loaded::with(&self.object, &world)?;
+                // Some answers come from the table in front of the tries, some from those.
+                let (v4, v6) = addresses();
+                loaded.exact(&world, &v4, &v6)?;
+                loaded
+            }
+        };
         self.counters = loaded.counters()?;
         self.loaded = Some(loaded);
+        self.world = Some(world);
         Ok(())
     }
 
-    fn judge(&mut self, frame: &[u8], _: u64) -> Result<Option<Verdict>> {
+    fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>> {
         if !FRAMES.contains(&frame.len()) {
             return Ok(None);
         }
         let loaded = self.loaded.as_ref().context("no program")?;
-        let returned = loaded.run(frame)?;
+        let (returned, answer) = loaded.probe(frame, now_ns)?;
         let counters = loaded.counters()?;
         let counted = counters.iter().zip(&self.counters);
         let mut more = counted
@@ -116,11 +113,16 @@ impl Subject for Kernel {
             .filter(|(_, (new, old))| new != old)
             .map(|(at, (new, old))| (at, new - old));
         let (Some((at, 1)), None) = (more.next(), more.next()) else {
-            anyhow::bail!("not exactly one counter went up by one: {counters:?}");
+            bail!("not exactly one counter went up by one: {counters:?}");
         };
         self.counters = counters;
-        let (reason, opened) = split(u32::try_from(at)?);
-        let reason = Reason::of_number(reason).context("an unknown counter")?;
+        let (number, opened) = split(u32::try_from(at)?);
+        ensure!(
+            number == answer.reason,
+            "counted as {number}, answered as {}",
+            answer.reason
+        );
+        let reason = Reason::of_number(number).context("an unknown counter")?;
         let passes = returned == XDP_PASS;
         ensure!(
             passes || returned == XDP_DROP,
@@ -137,8 +139,26 @@ impl Subject for Kernel {
         Ok(Some(Verdict { reason, passes }))
     }
 
-    fn outgoing(&mut self, _: &[u8], _: u64) -> Result<()> {
-        Ok(())
+    /// The program on the way out knows only the true clock: what it would write down at another
+    /// moment is worked out on the host, from what the kernel remembers.
+    fn outgoing(&mut self, frame: &[u8], now_ns: u64) -> Result<()> {
+        let ebpf = &mut self.loaded.as_mut().context("no program")?.ebpf;
+        let world = self.world.as_mut().context("no world")?;
+        world.now_ns = now_ns;
+        *world.kept_v4.flows.borrow_mut() =
+            loaded::all(ebpf, names::FLOWS_V4)?.into_iter().collect();
+        *world.kept_v6.flows.borrow_mut() =
+            loaded::all(ebpf, names::FLOWS_V6)?.into_iter().collect();
+        filter_core::outgoing(
+            &Slice(frame),
+            &world.settings,
+            &*world,
+            &mut Sheet::default(),
+        );
+        let v4: Vec<_> = world.kept_v4.flows.borrow_mut().drain().collect();
+        let v6: Vec<_> = world.kept_v6.flows.borrow_mut().drain().collect();
+        loaded::hash(ebpf, names::FLOWS_V4, &v4)?;
+        loaded::hash(ebpf, names::FLOWS_V6, &v6)
     }
 
     fn set(&mut self, change: &Change, oracle: &Oracle, now_ns: u64) -> Result<()> {
@@ -172,11 +192,32 @@ impl Subject for Kernel {
                 let settings = world::entries(oracle, now_ns).settings;
                 self.loaded()?.settings(&settings)
             }
-            Change::GrantNetwork { .. }
-            | Change::RevokeNetwork { .. }
-            | Change::Heartbeat { .. } => Ok(()),
+            Change::GrantNetwork {
+                network, service, ..
+            }
+            | Change::RevokeNetwork { network, service } => {
+                let grant = oracle.prefix_grants.get(&(*network, *service)).copied();
+                self.grant((*network).into(), world::of_network(*service), grant)
+            }
+            Change::Heartbeat { .. } => self.loaded()?.heartbeat(oracle.alive_until_ns),
         }
     }
+}
+
+/// Those of the site that have an entry for themselves.
+fn addresses() -> (Vec<V4>, Vec<V6>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for address in destinations() {
+        match address {
+            IpAddr::V4(address) => v4.push(address.octets()),
+            IpAddr::V6(address) => v6.push(address.octets()),
+        }
+    }
+    v4.sort_unstable();
+    v4.dedup();
+    v6.sort_unstable();
+    v6.dedup();
+    (v4, v6)
 }
 
 /// The reason's number, and whether observe mode opened it.

@@ -4,16 +4,18 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use filter_abi::{
-    AllowKey, DenyValue, Destination, DestinationKey, Grant as AbiGrant, GrantKey, Settings,
-    Target as AbiTarget, TargetKey, TrieKey, V4, V6,
+    AllowKey, DenyValue, Destination, DestinationKey, Grant as AbiGrant, GrantKey, Limit, LimitKey,
+    Settings, Target as AbiTarget, TargetKey, TrieKey, V4, V6,
 };
-use filter_core::fixtures::{Setting, Trie, World};
+use filter_core::fixtures::{Kept, Setting, Trie, World};
 
-use crate::oracle::{Config, Grant, Kind, Oracle, OtherPorts, Prefix, Service, Target};
+use crate::oracle::{
+    AgentDown, Config, Grant, Kind, Oracle, OtherPorts, Prefix, Rate, Service, Target,
+};
 
 const GENERATION: u32 = 3;
 
-/// What the maps hold for the oracle's configuration and its grants, denials and switches.
+/// What the maps hold for the oracle's configuration, grants, denials and switches.
 pub fn entries(oracle: &Oracle, now_ns: u64) -> World {
     let mut world = World::at(now_ns, Setting::Enforce);
     world.destinations_v4.clear();
@@ -21,41 +23,71 @@ pub fn entries(oracle: &Oracle, now_ns: u64) -> World {
     world.targets.clear();
     world.allows_v4.clear();
     world.allows_v6.clear();
+    world.limits.clear();
+    world.grants_v4.clear();
+    world.grants_v6.clear();
+    world.kept_v4 = Kept::default();
+    world.kept_v6 = Kept::default();
     configuration(&mut world, &oracle.config);
-    update(&mut world, oracle, now_ns);
+    switches(&mut world, oracle);
+    for ((source, service), held) in &oracle.grants {
+        grant(&mut world, *source, *service, Some(*held));
+    }
+    for ((network, service), held) in &oracle.prefix_grants {
+        grant(
+            &mut world,
+            (*network).into(),
+            of_network(*service),
+            Some(*held),
+        );
+    }
     world
 }
 
-/// The part that changes while packets flow.
-pub(super) fn update(world: &mut World, oracle: &Oracle, now_ns: u64) {
-    world.now_ns = now_ns;
+/// The number of a service in the grant of a whole network.
+pub(super) const fn of_network(service: u32) -> u32 {
+    service | GrantKey::<V6>::PREFIX
+}
+
+/// Writes or takes away one grant.
+pub(super) fn grant(world: &mut World, source: IpAddr, service: u32, held: Option<Grant>) {
+    match source {
+        IpAddr::V4(source) => {
+            let source = source.octets();
+            let key = GrantKey { source, service };
+            world.grants_v4.retain(|(known, _)| *known != key);
+            let held = held.map(|held| (key, abi_grant(held)));
+            world.grants_v4.extend(held);
+        }
+        IpAddr::V6(source) => {
+            let source = source.octets();
+            let key = GrantKey { source, service };
+            world.grants_v6.retain(|(known, _)| *known != key);
+            let held = held.map(|held| (key, abi_grant(held)));
+            world.grants_v6.extend(held);
+        }
+    }
+}
+
+/// Mode, lockdown, heartbeat and denials.
+pub(super) fn switches(world: &mut World, oracle: &Oracle) {
     let flag = |on, flag| if on { flag } else { 0 };
     world.settings.generation = GENERATION;
     world.settings.flags = flag(oracle.observe, Settings::OBSERVE)
         | flag(oracle.lockdown, Settings::LOCKDOWN)
         | Settings::DENIES_V4
-        | Settings::DENIES_V6;
+        | Settings::DENIES_V6
+        | Settings::PREFIX_GRANTS;
     world.settings.ether_types = [0; 4];
     let places = world.settings.ether_types.iter_mut();
     for (place, listed) in places.zip(&oracle.config.ether_types) {
         *place = *listed;
     }
     (world.denies_v4, world.denies_v6) = denies(oracle);
-    world.grants_v4.clear();
-    world.grants_v6.clear();
-    for ((source, service), grant) in &oracle.grants {
-        let (grant, service) = (abi_grant(*grant), *service);
-        match source {
-            IpAddr::V4(source) => {
-                let source = source.octets();
-                world.grants_v4.push((GrantKey { source, service }, grant));
-            }
-            IpAddr::V6(source) => {
-                let source = source.octets();
-                world.grants_v6.push((GrantKey { source, service }, grant));
-            }
-        }
-    }
+    world.alive_until_ns = oracle.alive_until_ns;
+    let Rate { interval_ns, burst } = oracle.config.icmp_errors;
+    world.settings.icmp_interval_ns = u32::try_from(interval_ns).unwrap_or(u32::MAX);
+    world.settings.icmp_tolerance_ns = (burst - 1) * interval_ns;
 }
 
 /// As the map holds it.
@@ -146,6 +178,20 @@ fn configuration(world: &mut World, config: &Config) {
         }
     }
     for service in &config.services {
+        if let Kind::Public(Rate { interval_ns, burst }) = service.kind
+            && interval_ns > 0
+        {
+            let key = LimitKey {
+                generation: GENERATION,
+                service: service.id,
+            };
+            let tolerance_ns = (burst - 1) * interval_ns;
+            let limit = Limit {
+                interval_ns,
+                tolerance_ns,
+            };
+            world.limits.push((key, limit));
+        }
         for prefix in &service.allow {
             allow(world, service.id, *prefix);
         }
@@ -190,8 +236,13 @@ fn target_entries(
     service: &Service,
     target: &Target,
 ) -> Vec<(TrieKey<TargetKey>, AbiTarget)> {
-    let public = matches!(service.kind, Kind::Public(_));
-    let mut flags = if public { AbiTarget::PUBLIC } else { 0 };
+    let mut flags = match service.kind {
+        Kind::Public(Rate { interval_ns: 0, .. }) => AbiTarget::PUBLIC,
+        Kind::Public(_) => AbiTarget::PUBLIC | AbiTarget::RATED,
+        Kind::Granted(AgentDown::Keep) => 0,
+        Kind::Granted(AgentDown::NoNewConnections) => AbiTarget::AGENT_DOWN_OLD_ONLY,
+        Kind::Granted(AgentDown::Closed) => AbiTarget::AGENT_DOWN_CLOSED,
+    };
     if !service.allow.is_empty() {
         flags |= AbiTarget::HAS_ALLOWS;
     }

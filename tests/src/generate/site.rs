@@ -207,3 +207,8 @@ pub fn site() -> Config {
         },
     }
 }
+
+/// Addresses that packets go to, some of them twice.
+pub fn destinations() -> impl Iterator<Item = IpAddr> {
+    DESTINATIONS.into_iter().flatten()
+}

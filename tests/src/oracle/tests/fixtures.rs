@@ -3,6 +3,7 @@
 use filter_core::fixtures::{self, Setting};
 
 use super::*;
+use crate::oracle::tables::{Bucket, FlowKey, State};
 
 fn target(address: &str, bits: u32, protocol: Option<u8>, ports: Option<(u16, u16)>) -> Target {
     Target {
@@ -43,6 +44,63 @@ fn public(id: u32, targets: Vec<Target>) -> Service {
     }
 }
 
+fn guarded(id: u32, down: AgentDown, targets: Vec<Target>) -> Service {
+    Service {
+        kind: Kind::Granted(down),
+        ..granted(id, targets)
+    }
+}
+
+/// What came before the packets: first fragments, flows of the server, rates used up.
+fn remember(oracle: &mut Oracle) {
+    for (from, to, id, age, end) in [
+        ("192.0.2.10", "198.51.100.10", 0x1111, 1, 1_480),
+        ("192.0.2.10", "198.51.100.10", 0x2222, 31, 1_480),
+        ("2001:db8:1::a", "2001:db8:2::a", 0x1111, 1, 1_448),
+    ] {
+        let first = First {
+            protocol: UDP,
+            id,
+            end,
+        };
+        let seen = NOW - age * SECOND;
+        oracle.fragments.record(ip(from), ip(to), first, seen);
+    }
+    for (own, peer, echo) in [
+        ("198.51.100.10", "203.0.113.200", 1),
+        ("2001:db8:2::a", "2001:db8:5::35", 58),
+    ] {
+        for (own_port, peer_port, protocol, age, state) in [
+            (40_001, 443, TCP, 1, State::SynSent),
+            (40_002, 443, TCP, 3_600, State::Established),
+            (40_003, 443, TCP, 7_441, State::Established),
+            (40_004, 53, UDP, 1, State::Unreplied),
+            (40_005, 53, UDP, 31, State::Unreplied),
+            (40_006, 0, echo, 1, State::Echo),
+        ] {
+            let key = FlowKey {
+                protocol,
+                own: ip(own),
+                own_port,
+                peer: ip(peer),
+                peer_port,
+            };
+            oracle.flows.open(key, state, NOW - age * SECOND);
+        }
+    }
+    let lease = packet("0.0.0.0", "255.255.255.255", UDP, &udp(68, 67));
+    oracle.outgoing(&lease, NOW);
+    let hour = Rate {
+        interval_ns: 3_600 * SECOND,
+        burst: 1,
+    };
+    let hasty = Bucket::Public(8, ip("192.0.2.88"));
+    let lax = Bucket::IcmpErrors(ip("198.51.101.10"));
+    for bucket in [hasty, lax] {
+        assert!(oracle.buckets.take(bucket, hour, NOW));
+    }
+}
+
 /// What `filter_core::fixtures::World` holds, as a person would configure it.
 fn agreed_world() -> Oracle {
     let protected = |address, bits, other_ports| Protected {
@@ -77,6 +135,13 @@ fn agreed_world() -> Oracle {
         target("192.0.2.1", 32, Some(6), one(8443)),
         target("2001:db8:1::1", 128, Some(6), one(8443)),
     ];
+    let rated = Service {
+        kind: Kind::Public(Rate {
+            interval_ns: SECOND,
+            burst: 3,
+        }),
+        ..public(8, on_servers(6, one(8081)))
+    };
     let mut oracle = Oracle::new(Config {
         protected: vec![
             protected("198.51.100.0", 24, OtherPorts::Drop),
@@ -92,10 +157,24 @@ fn agreed_world() -> Oracle {
             public(5, on_servers(6, one(8080))),
             public(6, portal),
             granted(7, on_servers(17, Some((512, 1023)))),
+            rated,
+            guarded(9, AgentDown::Closed, on_servers(6, one(9001))),
+            guarded(
+                10,
+                AgentDown::NoNewConnections,
+                [on_servers(6, one(9002)), on_servers(17, one(9002))].concat(),
+            ),
         ],
         ether_types: vec![0x88f7],
-        icmp_errors: Rate::NONE,
+        icmp_errors: Rate {
+            interval_ns: SECOND,
+            burst: 1,
+        },
     });
+    oracle.alive_until_ns = NOW - SECOND;
+    let network = "2001:db8:4::".parse().unwrap();
+    oracle.prefix_grants.insert((network, 1), hour());
+    remember(&mut oracle);
     oracle.denies = vec![
         (prefix(ip("203.0.113.66"), 32), NOW + 3_600 * SECOND),
         (prefix(ip("203.0.113.67"), 32), NOW - SECOND),
@@ -116,6 +195,8 @@ fn agreed_world() -> Oracle {
         ("192.0.2.10", 3, live),
         ("192.0.2.10", 4, live),
         ("192.0.2.10", 7, live),
+        ("192.0.2.10", 9, live),
+        ("192.0.2.10", 10, live),
         ("192.0.2.11", 1, ended),
         ("192.0.2.12", 1, silent),
         ("2001:db8:1::a", 1, live),
