@@ -5,6 +5,7 @@
 mod call;
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     os::fd::{AsFd as _, AsRawFd as _, RawFd},
     process::Command,
@@ -21,7 +22,7 @@ use filter_abi::{
     Bytes, COUNTERS, Cpu, Destination, ExactFamily, ExactV4, ExactV6, GrantKey, Panel, Probe,
     Settings, Sources, Target, TrieKey, V4, V6, WORDS_MIN, mark, names,
 };
-use filter_core::fixtures::{Trie, World};
+use filter_core::fixtures::{Kept, Trie, World};
 use nix::time::{ClockId, clock_gettime};
 
 pub const XDP_DROP: u32 = 1;
@@ -119,8 +120,32 @@ impl Loaded {
         grants_v4(ebpf, &world.grants_v4)?;
         grants_v6(ebpf, &world.grants_v6)?;
         hash(ebpf, names::LIMITS, &world.limits)?;
+        self.kept(world)?;
         self.settings(&world.settings)?;
         self.heartbeat(world.alive_until_ns)
+    }
+
+    /// What earlier packets left behind.
+    fn kept(&mut self, world: &World) -> Result<()> {
+        let ebpf = &mut self.ebpf;
+        let Kept {
+            fragments,
+            flows,
+            due,
+            ..
+        } = &world.kept_v4;
+        hash(ebpf, names::FRAGMENTS_V4, &list(fragments))?;
+        hash(ebpf, names::FLOWS_V4, &list(flows))?;
+        hash(ebpf, names::BUCKETS_V4, &list(due))?;
+        let Kept {
+            fragments,
+            flows,
+            due,
+            ..
+        } = &world.kept_v6;
+        hash(ebpf, names::FRAGMENTS_V6, &list(fragments))?;
+        hash(ebpf, names::FLOWS_V6, &list(flows))?;
+        hash(ebpf, names::BUCKETS_V6, &list(due))
     }
 
     /// Answers for these single addresses by one look, as the agent has it for small prefixes.
@@ -265,6 +290,13 @@ where
         .try_into()?;
     drop(map.remove(&Key::new(key.bits, key.data.to_bytes())));
     Ok(())
+}
+
+fn list<K: Copy, V: Copy>(map: &RefCell<std::collections::HashMap<K, V>>) -> Vec<(K, V)> {
+    map.borrow()
+        .iter()
+        .map(|(key, value)| (*key, *value))
+        .collect()
 }
 
 /// Writes entries of a hash.
