@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, LpmTrie, Map, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
     programs::Xdp,
 };
 use filter_abi::{
@@ -315,8 +315,8 @@ where
     Ok(())
 }
 
-/// All entries of a hash.
-pub fn all<K: Bytes, V: Bytes>(ebpf: &Ebpf, name: &str) -> Result<Vec<(K, V)>>
+/// One entry of a hash.
+pub fn one<K: Bytes, V: Bytes>(ebpf: &Ebpf, name: &str, key: &K) -> Result<Option<V>>
 where
     K::Array: Pod,
     V::Array: Pod,
@@ -325,12 +325,11 @@ where
         .map(name)
         .with_context(|| name.to_owned())?
         .try_into()?;
-    let mut entries = Vec::new();
-    for entry in map.iter() {
-        let (key, value) = entry?;
-        entries.push((K::from_bytes(&key), V::from_bytes(&value)));
+    match map.get(&key.to_bytes(), 0) {
+        Ok(value) => Ok(Some(V::from_bytes(&value))),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error).with_context(|| name.to_owned()),
     }
-    Ok(entries)
 }
 
 /// Writes elements of an array.

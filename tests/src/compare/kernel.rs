@@ -4,14 +4,14 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use filter_abi::{Action, DenyValue, GrantKey, TrieKey, V4, V6, names};
+use filter_abi::{Action, DenyValue, FlowKey, GrantKey, TrieKey, V4, V6, names};
 use filter_core::{Sheet, Slice, fixtures::World};
 
 use super::{Subject, world};
 use crate::{
     generate::{Change, destinations},
     loaded::{self, Loaded, XDP_DROP, XDP_PASS},
-    oracle::{Grant, Oracle, Reason, Verdict},
+    oracle::{Contents, Grant, Link, Oracle, Reason, Verdict, read},
 };
 
 /// Shorter and longer frames the kernel does not run a program on.
@@ -145,10 +145,38 @@ impl Subject for Kernel {
         let ebpf = &mut self.loaded.as_mut().context("no program")?.ebpf;
         let world = self.world.as_mut().context("no world")?;
         world.now_ns = now_ns;
-        *world.kept_v4.flows.borrow_mut() =
-            loaded::all(ebpf, names::FLOWS_V4)?.into_iter().collect();
-        *world.kept_v6.flows.borrow_mut() =
-            loaded::all(ebpf, names::FLOWS_V6)?.into_iter().collect();
+        for (own, peer, ports, protocol) in conversations(frame) {
+            let (own_port, peer_port) = ports;
+            match (own, peer) {
+                (IpAddr::V4(own), IpAddr::V4(peer)) => {
+                    let (own, peer) = (own.octets(), peer.octets());
+                    let key = FlowKey {
+                        own,
+                        peer,
+                        own_port,
+                        peer_port,
+                        protocol,
+                    };
+                    let known = loaded::one(ebpf, names::FLOWS_V4, &key)?;
+                    let known = known.map(|record| (key, record));
+                    world.kept_v4.flows.borrow_mut().extend(known);
+                }
+                (IpAddr::V6(own), IpAddr::V6(peer)) => {
+                    let (own, peer) = (own.octets(), peer.octets());
+                    let key = FlowKey {
+                        own,
+                        peer,
+                        own_port,
+                        peer_port,
+                        protocol,
+                    };
+                    let known = loaded::one(ebpf, names::FLOWS_V6, &key)?;
+                    let known = known.map(|record| (key, record));
+                    world.kept_v6.flows.borrow_mut().extend(known);
+                }
+                _ => {}
+            }
+        }
         filter_core::outgoing(
             &Slice(frame),
             &world.settings,
@@ -202,6 +230,30 @@ impl Subject for Kernel {
             Change::Heartbeat { .. } => self.loaded()?.heartbeat(oracle.alive_until_ns),
         }
     }
+}
+
+/// Own address, peer, their ports, protocol.
+type Conversation = (IpAddr, IpAddr, (u16, u16), u32);
+
+/// What a frame on its way out could be remembered as.
+fn conversations(frame: &[u8]) -> Vec<Conversation> {
+    let Link::Packet(packet) = read(frame, &[]) else {
+        return Vec::new();
+    };
+    let Contents::Upper(upper) = &packet.contents else {
+        return Vec::new();
+    };
+    let echo = match upper.bytes {
+        [_, _, _, _, high, low, ..] => Some((u16::from_be_bytes([*high, *low]), 0)),
+        _ => None,
+    };
+    let protocol = u32::from(upper.protocol);
+    let nobody = IpAddr::from([0; 4]);
+    let lease = (nobody, nobody, (68, 67), 17);
+    let own = [upper.ports(), echo].into_iter().flatten();
+    own.map(|ports| (packet.source, packet.destination, ports, protocol))
+        .chain([lease])
+        .collect()
 }
 
 /// Those of the site that have an entry for themselves.
