@@ -2,7 +2,7 @@
 //! grants. The first byte chooses enforce, observe or lockdown.
 #![no_main]
 
-use filter_core::Slice;
+use filter_core::{Sheet, Slice};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../src"]
@@ -57,12 +57,18 @@ fuzz_target!(|input: &[u8]| {
     let mut oracle = fresh(*mode);
     let world = compare::world::entries(&oracle, NOW);
     let expected = oracle.judge(frame, NOW);
-    let said = filter_core::decide(&Slice(frame), &world.settings, &world);
+    let said = filter_core::decide(
+        &Slice(frame),
+        &world.settings,
+        &world,
+        &mut Sheet::default(),
+    );
+    let said = said.reason();
     assert_eq!(
-        said.reason as u32,
+        said as u32,
         expected.reason as u32,
         "decide says {}, the oracle {:?}",
-        said.reason.name(),
+        said.name(),
         expected.reason
     );
 });
