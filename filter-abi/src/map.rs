@@ -204,6 +204,8 @@ impl Target {
     pub const ANSWER_RESET: u32 = 1 << 5;
     /// The same, with "administratively prohibited" for TCP, too.
     pub const ANSWER_PROHIBITED: u32 = 1 << 6;
+    /// Both ways to answer.
+    pub const ANSWERS: u32 = Self::ANSWER_RESET | Self::ANSWER_PROHIBITED;
     /// Only in `EXACT_*`: the destination is protected, not only the portal's.
     pub const PROTECTED: u32 = 1 << 31;
 

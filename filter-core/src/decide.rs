@@ -8,7 +8,9 @@ use crate::{
     Address, Flow, GrantCell, Place, Sheet, Tables, Window,
     ethernet::{self, Network},
     flow::{Kind, Upper},
-    impact, ipv4, ipv6, rate, reply,
+    impact, ipv4, ipv6,
+    quick::quick,
+    rate, reply,
 };
 
 /// Longest time between a first fragment and a later one. Linux reassembles for as long
@@ -24,7 +26,7 @@ pub struct Decision(u64);
 
 impl Decision {
     #[inline(always)]
-    const fn new(number: u32, target: Target) -> Self {
+    pub(crate) const fn new(number: u32, target: Target) -> Self {
         let flags = target.flags & 0x00ff_ffff;
         Self((number as u64) << 56 | (flags as u64) << 32 | target.service as u64)
     }
@@ -32,6 +34,20 @@ impl Decision {
     #[inline(always)]
     const fn alone(reason: Reason) -> Self {
         Self::new(reason as u32, Target::NONE)
+    }
+
+    /// Never 0 where there is a target.
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn from_word(word: u64) -> Option<Self> {
+        match word {
+            0 => None,
+            word => Some(Self(word)),
+        }
     }
 
     /// `Reason as u32`.
@@ -58,8 +74,17 @@ impl Decision {
 
 /// Decides what happens to one frame under settings that the caller has read once. What `sheet`
 /// held before does not matter.
-#[inline(always)]
 pub fn decide<W, P>(window: &W, settings: &Settings, policy: &P, sheet: &mut Sheet) -> Decision
+where
+    W: Window,
+    P: Tables<V4> + Tables<V6>,
+{
+    quick(window, settings, policy).unwrap_or_else(|| table(window, settings, policy, sheet))
+}
+
+/// The same by the whole table.
+#[inline(always)]
+pub fn table<W, P>(window: &W, settings: &Settings, policy: &P, sheet: &mut Sheet) -> Decision
 where
     W: Window,
     P: Tables<V4> + Tables<V6>,
@@ -285,7 +310,8 @@ where
     }
     let guarded = Target::AGENT_DOWN_CLOSED | Target::AGENT_DOWN_OLD_ONLY;
     if target.has(guarded) && now >= policy.alive_until_ns() {
-        let running = upper.flags(window).is_some_and(|flags| !flags.opens());
+        let flags = upper.flags(window);
+        let running = flags.are_there() && !flags.open();
         if target.has(Target::AGENT_DOWN_CLOSED) || !running {
             return Reason::AgentDown;
         }

@@ -70,7 +70,8 @@ impl Address for V6 {
     }
 }
 
-/// A parsed packet of one family.
+/// A parsed packet of one family. Aligned, so that an address is copied by words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow<A> {
     pub source: A,

@@ -6,7 +6,6 @@ use filter_abi::{ImpactKey, Target};
 use crate::{
     Address, Flow, Window,
     flow::{TCP, UDP},
-    upper::Flags,
 };
 
 /// Ports below are servers' (RFC 6335 §6).
@@ -22,7 +21,7 @@ pub(crate) fn key<A: Address, W: Window>(
     let upper = &flow.payload.upper;
     let answering = !target.exists()
         && match upper.protocol {
-            TCP => upper.flags(window).is_some_and(Flags::acknowledges),
+            TCP => upper.flags(window).acknowledge(),
             UDP => upper.source_port < FIRST_USER_PORT && upper.port >= FIRST_USER_PORT,
             _ => false,
         };

@@ -113,11 +113,15 @@ fn source_routed(window: &impl Window, at: usize, header_length: usize) -> Optio
             NO_OPERATION => option += 1,
             LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Some(true),
             _ => {
-                let length = window.byte(at + option + 1)?;
-                if length < 2 {
+                // The length counts type and length byte, and may not reach past the header.
+                if option + 1 >= header_length {
                     return None;
                 }
-                option += usize::from(length);
+                let length = usize::from(window.byte(at + option + 1)?);
+                if length < 2 || option + length > header_length {
+                    return None;
+                }
+                option += length;
             }
         }
     }

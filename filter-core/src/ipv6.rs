@@ -69,7 +69,7 @@ fn read(window: &impl Window, at: usize, payload: &mut Payload) -> Option<(V6, V
 
 /// The bytes of four words as they lie in memory.
 #[inline(always)]
-fn address([a, b, c, d]: [u32; 4]) -> V6 {
+pub(crate) fn address([a, b, c, d]: [u32; 4]) -> V6 {
     let pair =
         |low: u32, high: u32| u128::from(u32::from_le(low)) | u128::from(u32::from_le(high)) << 32;
     (pair(a, b) | pair(c, d) << 64).to_le_bytes()
@@ -90,13 +90,17 @@ fn chain(window: &impl Window, start: usize, end: usize, first: u8, hop_limit: u
     let mut at = start;
     let mut next = first;
     let (mut kind, mut piece) = (Kind::Whole, Piece::NONE);
-    for _ in 0..=EXTENSION_HEADERS_MAX {
+    for number in 0..=EXTENSION_HEADERS_MAX {
         at = window.forget(at as u64) as usize;
         if !matches!(
             next,
             HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
         ) {
             return last(window, at, end, next, hop_limit, kind, piece);
+        }
+        // What stands behind the packet's end is nobody's header.
+        if at + 4 > end {
+            return Payload::bare(Kind::TooDeep);
         }
         let Some([word]) = window.words(at) else {
             return Payload::bare(Kind::TooDeep);
@@ -105,6 +109,7 @@ fn chain(window: &impl Window, start: usize, end: usize, first: u8, hop_limit: u
         match next {
             // RFC 8200 §4.4: byte 3 is the number of segments left.
             ROUTING if segments_left != 0 => return Payload::bare(Kind::SourceRouted),
+            _ if number == EXTENSION_HEADERS_MAX => return Payload::bare(Kind::TooDeep),
             // RFC 8200 §4.5: 13 bits of offset in units of 8, two reserved, one that says more
             // follow, then the identification. Offset and flag both zero is an atomic fragment
             // (RFC 6946), which is a whole packet.

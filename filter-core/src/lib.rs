@@ -14,6 +14,7 @@ mod impact;
 mod ipv4;
 mod ipv6;
 mod policy;
+mod quick;
 mod rate;
 mod reply;
 mod upper;
@@ -22,9 +23,10 @@ mod window;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 
-pub use decide::{Decision, decide};
+pub use decide::{Decision, decide, table};
 pub use flow::{Address, Flow, Kind, Payload, Piece, Sheet, Upper};
 pub use policy::{GrantCell, Place, Policy, Tables};
+pub use quick::quick;
 pub use reply::outgoing;
 pub use window::{REACH, Slice, Window};
 

@@ -78,6 +78,13 @@ pub trait Tables<A: Address>: Policy {
         })
     }
 
+    /// The target of a single address and port, if a policy knows it by a shorter way; with no
+    /// flag of the destination. `Target::NONE` says nothing.
+    #[inline(always)]
+    fn exact(&self, _generation: u32, _address: A, _protocol: u8, _port: u16) -> Target {
+        Target::NONE
+    }
+
     /// When the denial of this source ends, if a deny prefix holds it.
     fn denied_until_ns(&self, source: A) -> Option<u64>;
     /// Whether a permanent allow prefix of the service holds the source.

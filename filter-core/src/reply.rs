@@ -8,7 +8,6 @@ use crate::{
     ethernet::{self, Network},
     flow::{Kind, TCP, UDP},
     ipv4, ipv6,
-    upper::Flags,
 };
 
 /// A record is written again at most this often, unless its state changes.
@@ -34,7 +33,7 @@ where
         },
     };
     let flags = upper.flags(window);
-    if upper.protocol == TCP && flags.is_none_or(Flags::opens) {
+    if upper.protocol == TCP && (!flags.are_there() || flags.open()) {
         return false;
     }
     let key = FlowKey {
@@ -46,11 +45,11 @@ where
     };
     let now = policy.now_ns();
     if let Some(record) = alive(policy.flow(&key), now) {
-        let next = match (record.state, flags) {
-            (_, Some(flags)) if flags.closes() => state::CLOSING,
-            (state::SYN_SENT, Some(flags)) if flags.accepts() => state::ESTABLISHED,
-            (state::ASKED, _) if upper.protocol == UDP => state::ANSWERED,
-            (same, _) => same,
+        let next = match record.state {
+            _ if flags.close() => state::CLOSING,
+            state::SYN_SENT if flags.accept() => state::ESTABLISHED,
+            state::ASKED if upper.protocol == UDP => state::ANSWERED,
+            same => same,
         };
         refresh(&key, record, next, now, policy);
         return true;
@@ -99,7 +98,6 @@ where
     let asks_dhcp = protocol == UDP && (port, upper.port) == DHCP;
     if asks_dhcp && (protected || flow.source == A::NONE) {
         open(&dhcp_key(), state::ASKED, policy);
-        return;
     }
     if !protected {
         return;
@@ -119,19 +117,17 @@ where
         peer_port,
         protocol: u32::from(protocol),
     };
-    if flags.is_some_and(Flags::opens) {
+    if flags.open() {
         open(&key, state::SYN_SENT, policy);
         return;
     }
     let now = policy.now_ns();
-    match (alive(policy.flow(&key), now), flags) {
-        (Some(known), Some(flags)) if flags.closes() => {
-            refresh(&key, known, state::CLOSING, now, policy);
-        }
-        (Some(known), _) => refresh(&key, known, known.state, now, policy),
+    match alive(policy.flow(&key), now) {
+        Some(known) if flags.close() => refresh(&key, known, state::CLOSING, now, policy),
+        Some(known) => refresh(&key, known, known.state, now, policy),
         // The middle of a connection that nobody saw begin.
-        (None, _) if protocol == TCP => {}
-        (None, _) => open(&key, state::ASKED, policy),
+        None if protocol == TCP => {}
+        None => open(&key, state::ASKED, policy),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use filter_abi::{Action, Reason};
+use filter_abi::{Action, Reason, Settings};
 use proptest::prelude::*;
 
 use crate::{
     Sheet, Slice, decide,
     fixtures::{self, Setting, World},
+    quick, table,
 };
 
 const NOW: u64 = 100_000_000_000_000;
@@ -64,6 +65,29 @@ fn observe_opens_everything_but_what_an_operator_closed() {
             reason.name()
         );
     }
+}
+
+#[test]
+fn the_short_way_says_what_the_table_says() {
+    let mut quickly = 0;
+    for setting in Setting::ALL {
+        for fixture in fixtures::all() {
+            for length in (0..=fixture.frame.len()).rev() {
+                let mut world = World::at(NOW, setting);
+                // Without what makes every packet take the long way.
+                world.settings.flags &= Settings::OBSERVE | Settings::LOCKDOWN;
+                let window = Slice(&fixture.frame[..length]);
+                let Some(short) = quick(&window, &world.settings, &world) else {
+                    continue;
+                };
+                quickly += 1;
+                let long = table(&window, &world.settings, &world, &mut Sheet::default());
+                assert_eq!(short.reason(), long.reason(), "{}", fixture.name);
+                assert_eq!(short.target(), long.target(), "{}", fixture.name);
+            }
+        }
+    }
+    assert!(quickly > 20, "the short way was taken {quickly} times");
 }
 
 #[test]

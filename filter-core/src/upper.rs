@@ -57,43 +57,61 @@ pub(crate) fn upper(
     }
 }
 
-/// The flags of a TCP header.
+/// The flags of a TCP header, if there is one: of a number that always has a value, because the
+/// kernel's verifier lets no program carry along what was never written.
 #[derive(Clone, Copy)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(u16);
 
 impl Flags {
+    /// Set in those that were read.
+    const READ: u16 = 1 << 8;
+    const NONE: Self = Self(0);
+
+    #[inline(always)]
+    const fn has(self, set: u8, of: u8) -> bool {
+        self.0 & (Self::READ | of as u16) == Self::READ | set as u16
+    }
+
+    /// There are some.
+    #[inline(always)]
+    pub(crate) const fn are_there(self) -> bool {
+        self.0 & Self::READ != 0
+    }
+
     /// The first packet of a connection.
     #[inline(always)]
-    pub(crate) const fn opens(self) -> bool {
-        self.0 & (SYN | ACK) == SYN
+    pub(crate) const fn open(self) -> bool {
+        self.has(SYN, SYN | ACK)
     }
 
     /// The second one.
     #[inline(always)]
-    pub(crate) const fn accepts(self) -> bool {
-        self.0 & (SYN | ACK) == SYN | ACK
+    pub(crate) const fn accept(self) -> bool {
+        self.has(SYN | ACK, SYN | ACK)
     }
 
     #[inline(always)]
-    pub(crate) const fn acknowledges(self) -> bool {
-        self.0 & ACK != 0
+    pub(crate) const fn acknowledge(self) -> bool {
+        self.has(ACK, ACK)
     }
 
     #[inline(always)]
-    pub(crate) const fn closes(self) -> bool {
-        self.0 & (FIN | RST) != 0
+    pub(crate) const fn close(self) -> bool {
+        self.has(FIN, FIN) || self.has(RST, RST)
     }
 }
 
 impl Upper {
-    /// None: it is not TCP, or its packet ends before the flags.
+    /// None are there: it is not TCP, or its packet ends before the flags.
     #[inline(always)]
-    pub(crate) fn flags<W: Window>(&self, window: &W) -> Option<Flags> {
+    pub(crate) fn flags<W: Window>(&self, window: &W) -> Flags {
         if self.protocol != TCP || self.at + FLAGS >= self.end {
-            return None;
+            return Flags::NONE;
         }
-        let both = window.number(self.at + FLAGS - 1)?;
-        Some(Flags((both & 0xff) as u8))
+        match window.number(self.at + FLAGS - 1) {
+            Some(both) => Flags(both & 0xff | Flags::READ),
+            None => Flags::NONE,
+        }
     }
 
     /// Type of an ICMP message.

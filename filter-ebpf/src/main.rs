@@ -18,7 +18,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use filter_abi::{Cpu, Reason, Reasons, Settings};
-use filter_core::decide;
+use filter_core::{Decision, quick, table};
 
 use crate::{
     frame::{Frame, Scattered},
@@ -48,17 +48,10 @@ fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
         at_ns: probing.at_ns(),
         keep: probing.keeps(),
     };
-    let frame = Frame::new(context, cpu);
-    let mut decision = decide(&frame, settings, &kernel, maps::sheet(cpu, Way::In));
-    // A jumbo frame whose headers go on in its second buffer: read again, the slow way.
-    if Reasons::UNREADABLE.has(decision.number()) && frame.is_scattered() {
-        decision = decide(
-            &Scattered(&frame),
-            settings,
-            &kernel,
-            maps::sheet(cpu, Way::In),
-        );
-    }
+    let decision = match quick(&Frame::new(context, cpu), settings, &kernel) {
+        Some(decision) => decision,
+        None => slow(context, settings, &kernel),
+    };
     let reason = decision.number();
     let opened = settings.has(Settings::OBSERVE) && Reasons::OPENED.has(reason);
     // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
@@ -70,12 +63,11 @@ fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
     if Reasons::PASSED.has(reason) {
         return xdp_action::XDP_PASS;
     }
-    if settings.samples != 0 && kernel.keep {
+    if sample::is_due(&kernel, settings.samples) {
         sample::take(
-            &frame,
+            &Frame::new(context, cpu),
             &kernel,
             decision,
-            settings.samples,
             u32::from(opened),
         );
     }
@@ -84,6 +76,19 @@ fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
     } else {
         xdp_action::XDP_DROP
     }
+}
+
+/// By the whole table, in a window of which the verifier knows nothing yet.
+#[inline(always)]
+fn slow(context: &XdpContext, settings: &Settings, kernel: &Kernel) -> Decision {
+    let frame = Frame::new(context, kernel.cpu);
+    let sheet = maps::sheet(kernel.cpu, Way::In);
+    let decision = table(&frame, settings, kernel, sheet);
+    // A jumbo frame whose headers go on in its second buffer: read again, by copies.
+    if Reasons::UNREADABLE.has(decision.number()) && frame.is_scattered() {
+        return table(&Scattered(&frame), settings, kernel, sheet);
+    }
+    decision
 }
 
 #[inline(always)]

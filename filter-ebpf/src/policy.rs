@@ -196,6 +196,22 @@ fn known(target: Target) -> Place {
     }
 }
 
+/// The entry of an `EXACT_*` table, `Target::NONE` if there is none.
+macro_rules! entry {
+    ($exact:ident, $exacts:ident, $generation:ident, $address:ident, $protocol:ident, $port:ident) => {{
+        let key = <$exact as ExactFamily>::key($address, $protocol, $port);
+        let mut found = Target::NONE;
+        if let Some(bucket) = exact(&maps::$exacts, $exact::bucket($generation, key)) {
+            for (at, target) in bucket.keys.iter().zip(&bucket.targets) {
+                if $exact::same(*at, key) {
+                    found = *target;
+                }
+            }
+        }
+        found
+    }};
+}
+
 macro_rules! tables {
     (
         $family:ty, $exact:ident, $bits:literal,
@@ -226,13 +242,9 @@ macro_rules! tables {
                 protocol: u8,
                 port: u16,
             ) -> Option<Place> {
-                let key = <$exact as ExactFamily>::key(address, protocol, port);
-                if let Some(bucket) = exact(&maps::$exacts, $exact::bucket(generation, key)) {
-                    for (at, target) in bucket.keys.iter().zip(&bucket.targets) {
-                        if *at == key {
-                            return Some(known(*target));
-                        }
-                    }
+                let target = entry!($exact, $exacts, generation, address, protocol, port);
+                if target.exists() {
+                    return Some(known(target));
                 }
                 let destination = self.destination(generation, address)?;
                 Some(Place {
@@ -241,6 +253,11 @@ macro_rules! tables {
                         .target(destination.prefix, protocol, port)
                         .unwrap_or(Target::NONE),
                 })
+            }
+
+            #[inline(always)]
+            fn exact(&self, generation: u32, address: $family, protocol: u8, port: u16) -> Target {
+                known(entry!($exact, $exacts, generation, address, protocol, port)).target
             }
 
             #[inline(always)]

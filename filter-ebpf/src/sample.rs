@@ -7,16 +7,12 @@ use filter_core::{Decision, Policy as _};
 
 use crate::{frame::Frame, maps, policy::Kernel};
 
-/// Writes a sample if this CPU has one left in this tick and the ring has room.
-#[inline(never)]
-pub(crate) fn take(
-    frame: &Frame<'_>,
-    kernel: &Kernel,
-    decision: Decision,
-    budget: u32,
-    opened: u32,
-) {
-    let context = frame.context();
+/// Whether this CPU has a sample left in this second (2^30 ns).
+#[inline(always)]
+pub(crate) fn is_due(kernel: &Kernel, budget: u32) -> bool {
+    if budget == 0 || !kernel.keep {
+        return false;
+    }
     let second = kernel.now_ns() >> 30;
     // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
     let cpu = unsafe { &mut *kernel.cpu };
@@ -24,9 +20,15 @@ pub(crate) fn take(
         cpu.sample_second = second;
         cpu.samples = 0;
     }
-    if cpu.samples >= u64::from(budget) {
-        return;
-    }
+    cpu.samples < u64::from(budget)
+}
+
+/// Writes a sample, if the ring has room.
+#[inline(never)]
+pub(crate) fn take(frame: &Frame<'_>, kernel: &Kernel, decision: Decision, opened: u32) {
+    let context = frame.context();
+    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
+    let cpu = unsafe { &mut *kernel.cpu };
     cpu.samples += 1;
     let Some(mut entry) = maps::SAMPLES.reserve::<Sample>(0) else {
         return;

@@ -93,6 +93,17 @@ pub fn read<'a>(frame: &'a [u8], listed: &[u16]) -> Link<'a> {
             at += 2;
             continue;
         }
+        // RFC 1042 and IEEE 802.1H: an EtherType behind LLC, and so perhaps IP.
+        let snap = frame.get(at..at + 8).unwrap_or_default();
+        if kind <= LONGEST && snap.is_empty() {
+            return Link::Malformed;
+        }
+        if kind <= LONGEST
+            && (snap.starts_with(&[0xaa, 0xaa, 3, 0, 0, 0])
+                || snap.starts_with(&[0xaa, 0xaa, 3, 0, 0, 0xf8]))
+        {
+            return Link::UnknownType;
+        }
         if kind <= LONGEST || CONTROL.contains(&kind) || listed.contains(&kind) {
             return Link::Control;
         }
