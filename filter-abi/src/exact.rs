@@ -1,5 +1,9 @@
 //! Single addresses with single ports, answered by one look: a table of buckets in front of the
 //! tries. What is not in it is asked of the tries, which know everything.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the halves of a number, and bits of a hash that fit by their shift"
+)]
 
 use crate::{Target, V4, V6};
 

@@ -6,6 +6,10 @@
 //! for a protected address except by the rows of the verdict table that say so.
 #![cfg_attr(not(any(test, feature = "fixtures")), no_std)]
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets are bounded by REACH and a packet's length, and words that carry several numbers are taken apart along the bits they were made of"
+)]
 
 mod decide;
 mod ethernet;

@@ -19,9 +19,13 @@ pub(crate) fn now_ns(cpu: *mut Cpu) -> u64 {
     let now = unsafe { bpf_ktime_get_boot_ns() };
     // The moment first, its tick after: a program that interrupts this one between the two reads
     // the clock again instead of taking an old moment for a new one.
-    // SAFETY: as above; the field is aligned.
-    unsafe { (&raw mut (*cpu).now_ns).write_volatile(now) };
     // SAFETY: as above.
-    unsafe { (&raw mut (*cpu).tick).write_volatile(tick) };
+    let moment = unsafe { &raw mut (*cpu).now_ns };
+    // SAFETY: a field of the entry, aligned.
+    unsafe { moment.write_volatile(now) };
+    // SAFETY: as above.
+    let read_at = unsafe { &raw mut (*cpu).tick };
+    // SAFETY: a field of the entry, aligned.
+    unsafe { read_at.write_volatile(tick) };
     now
 }

@@ -13,8 +13,6 @@ use super::{Engine, ProblemBox, State, problem, switch::mode_of};
 use crate::{config::Service, kernel::GrantId};
 use frame::Packet;
 
-const NS: u64 = 1_000_000_000;
-
 impl Engine {
     /// Asks the program on the first interface.
     pub async fn explain(&self, request: &ExplainRequest) -> Result<Explained, Problem> {
