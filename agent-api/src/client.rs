@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    marker::PhantomData,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,8 +16,9 @@ use tokio::net::UnixStream;
 
 use crate::{
     Applied, AuditChain, AuditDraft, AuditPage, AuditQuery, AuditRecord, CloseRequest, Closed,
-    Counters, Deny, DenyRequest, ExplainRequest, Explained, Grant, GrantPage, GrantQuery,
-    GrantRequest, Impact, Lockdown, Mode, ModeRequest, Problem, Service, Status,
+    Counters, Deny, DenyRequest, DroppedPacket, ExplainRequest, Explained, Grant, GrantPage,
+    GrantQuery, GrantRequest, Impact, Lockdown, Mode, ModeRequest, Problem, Service, Status,
+    Talkers,
 };
 
 /// The largest reply that is read into memory (a page of 10,000 grants is about 4 MiB).
@@ -146,14 +148,27 @@ impl Client {
     }
 
     /// Every audit record from now on, as it is written.
-    pub async fn events(&self) -> Result<Events, ClientError> {
-        let response = self
-            .request(Method::GET, "/v1/events", Bytes::new())
-            .await?;
+    pub async fn events(&self) -> Result<Events<AuditRecord>, ClientError> {
+        self.stream("/v1/events").await
+    }
+
+    /// Who is dropped most.
+    pub async fn talkers(&self) -> Result<Talkers, ClientError> {
+        self.get("/v1/drops", &()).await
+    }
+
+    /// Samples of dropped packets from now on.
+    pub async fn drops(&self) -> Result<Events<DroppedPacket>, ClientError> {
+        self.stream("/v1/drops/events").await
+    }
+
+    async fn stream<T>(&self, path: &str) -> Result<Events<T>, ClientError> {
+        let response = self.request(Method::GET, path, Bytes::new()).await?;
         Ok(Events {
             body: response.into_body(),
             buffer: Vec::new(),
             socket: self.socket.clone(),
+            _item: PhantomData,
         })
     }
 
@@ -268,18 +283,19 @@ impl Client {
     }
 }
 
-/// A stream of audit records, as server-sent events.
+/// A stream of server-sent events.
 #[derive(Debug)]
-pub struct Events {
+pub struct Events<T> {
     body: Incoming,
     buffer: Vec<u8>,
     socket: PathBuf,
+    _item: PhantomData<fn() -> T>,
 }
 
-impl Events {
-    /// The next record; None when the agent closed the stream (it is stopping, or this reader was
+impl<T: DeserializeOwned> Events<T> {
+    /// The next one; None when the agent closed the stream (it is stopping, or this reader was
     /// too slow and must read the gap from `GET /v1/audit`).
-    pub async fn next(&mut self) -> Option<Result<AuditRecord, ClientError>> {
+    pub async fn next(&mut self) -> Option<Result<T, ClientError>> {
         loop {
             while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();

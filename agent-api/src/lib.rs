@@ -6,6 +6,7 @@
 
 mod audit;
 mod client;
+mod drops;
 mod grant;
 mod inspect;
 mod problem;
@@ -13,6 +14,7 @@ mod status;
 
 pub use audit::{AuditChain, AuditDraft, AuditKind, AuditPage, AuditQuery, AuditRecord};
 pub use client::{Client, ClientError, Events};
+pub use drops::{DroppedPacket, Talker, Talkers};
 pub use grant::{
     CloseRequest, Closed, ClosedHolder, Deny, DenyRequest, Grant, GrantPage, GrantQuery,
     GrantRequest, Holder,

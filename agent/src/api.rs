@@ -25,7 +25,7 @@ use axum::{
 };
 use tokio::{net::UnixListener, sync::watch};
 
-use crate::{engine::Engine, kernel::Pins};
+use crate::{drops::Drops, engine::Engine, kernel::Pins};
 
 pub use openapi::document;
 pub use peer::Peer;
@@ -38,6 +38,7 @@ const BODY_MAX: usize = 64 * 1024;
 pub struct Shared {
     pub engine: Arc<Engine>,
     pub pins: Option<Pins>,
+    pub drops: Arc<Drops>,
     /// Turns true when the agent must stop because the filter was taken away.
     pub detached: watch::Sender<bool>,
 }
@@ -53,6 +54,8 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/denies/lift", post(handlers::lift))
         .route("/v1/counters", get(handlers::counters))
         .route("/v1/metrics", get(handlers::metrics))
+        .route("/v1/drops", get(inspect::talkers))
+        .route("/v1/drops/events", get(events::drops))
         .route("/v1/explain", post(inspect::explain))
         .route("/v1/impact", get(inspect::impact))
         .route("/v1/impact/clear", post(inspect::clear_impact))

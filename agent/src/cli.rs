@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod deny;
 mod detach;
+mod drops;
 mod explain;
 mod grant;
 mod list;
@@ -57,6 +58,8 @@ enum Verb {
     Counters,
     /// Why a packet passes or drops, asked of the running filter; nothing is counted
     Explain(explain::Explain),
+    /// Who is dropped most, or dropped packets as they come
+    Drops(drops::Drops),
     /// What enforce mode would have dropped, since observe mode began
     Impact(explain::Impact),
     /// Enforce verdicts, or only observe what they would do
@@ -148,6 +151,7 @@ fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
             Verb::Watch => watch::watch(&ask).await,
             Verb::Counters => status::counters(&ask).await,
             Verb::Explain(verb) => verb.execute(&ask).await,
+            Verb::Drops(verb) => verb.execute(&ask).await,
             Verb::Impact(verb) => verb.execute(&ask).await,
             Verb::Mode(verb) => verb.execute(&ask).await,
             Verb::Lockdown(verb) => verb.execute(&ask).await,

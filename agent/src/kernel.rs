@@ -15,6 +15,7 @@ mod outgoing;
 mod pins;
 mod probe;
 mod require;
+mod samples;
 mod sources;
 mod syscall;
 
@@ -31,6 +32,7 @@ pub use maps::FilterMaps;
 pub use object::OBJECT;
 pub use pins::Pins;
 pub use require::require;
+pub use samples::{Dropped, Samples};
 
 /// Which grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod drops;
 mod lock;
 
 pub mod policy;

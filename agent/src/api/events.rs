@@ -1,4 +1,4 @@
-//! The audit as it happens, as server-sent events.
+//! The audit as it happens, and samples of what is dropped, as server-sent events.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -10,10 +10,12 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
+use serde::Serialize;
+use tokio::sync::broadcast;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 
-use super::{Shared, reply::Reply};
-use crate::engine::{Caller, problem};
+use super::{Shared, handlers::operator, reply::Reply};
+use crate::engine::Caller;
 
 /// How often a silent stream shows that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -27,27 +29,46 @@ pub(super) async fn events(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Reply> {
-    if caller.role != agent_api::Role::Operator {
-        let text = "events are for operators";
-        return Err(Reply(problem(agent_api::ProblemCode::Forbidden, text)));
-    }
-    let mut records = shared.engine.events();
+    operator(&caller)?;
+    let records = shared.engine.events();
+    Ok(stream(&shared, records, |record| record.seq.to_string()))
+}
+
+/// Samples of dropped packets from now on. A reader that falls behind is cut off.
+#[utoipa::path(get, path = "/v1/drops/events",
+    responses((status = 200, body = agent_api::DroppedPacket, content_type = "text/event-stream"),
+        (status = 403, body = agent_api::Problem)))]
+pub(super) async fn drops(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Reply> {
+    operator(&caller)?;
+    let packets = shared.drops.follow();
+    Ok(stream(&shared, packets, |packet| packet.at.to_string()))
+}
+
+/// Ends when the reader hangs up, falls behind, or the agent stops: an open stream must not keep
+/// the agent from stopping.
+fn stream<T, I>(
+    shared: &Shared,
+    mut items: broadcast::Receiver<T>,
+    id: I,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<T, I>>
+where
+    T: Clone + Send + Serialize + 'static,
+    I: Fn(&T) -> String + Send + 'static,
+{
     let mut stop = shared.detached.subscribe();
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
-    // Ends when the reader hangs up, falls behind, or the agent stops: an open stream must not
-    // keep the agent from stopping.
     tokio::spawn(async move {
         loop {
-            let record = tokio::select! {
-                record = records.recv() => record,
+            let item = tokio::select! {
+                item = items.recv() => item,
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = sender.closed() => return,
             };
-            let Ok(record) = record else { return };
-            let Ok(event) = Event::default()
-                .id(record.seq.to_string())
-                .json_data(record)
-            else {
+            let Ok(item) = item else { return };
+            let Ok(event) = Event::default().id(id(&item)).json_data(item) else {
                 return;
             };
             if sender.send(Ok(event)).await.is_err() {
@@ -55,5 +76,5 @@ pub(super) async fn events(
             }
         }
     });
-    Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(ALIVE)))
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(ALIVE))
 }

@@ -1,6 +1,6 @@
 //! Asking the running filter.
 
-use agent_api::{ExplainRequest, Explained, Impact, Problem};
+use agent_api::{ExplainRequest, Explained, Impact, Problem, Talkers};
 use axum::{Extension, Json, extract::State, http::StatusCode};
 
 use super::{
@@ -21,6 +21,17 @@ pub(super) async fn explain(
 ) -> Answer<Explained> {
     operator(&caller)?;
     Ok(Json(shared.engine.explain(&request).await?))
+}
+
+/// Who is dropped most, by samples.
+#[utoipa::path(get, path = "/v1/drops",
+    responses((status = 200, body = Talkers), (status = 403, body = Problem)))]
+pub(super) async fn talkers(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<Talkers> {
+    operator(&caller)?;
+    Ok(Json(shared.drops.talkers()))
 }
 
 /// What observe mode let pass and enforce would not.

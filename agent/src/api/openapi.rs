@@ -24,6 +24,8 @@ use super::{events, handlers, inspect};
         handlers::lift,
         handlers::counters,
         handlers::metrics,
+        inspect::talkers,
+        events::drops,
         inspect::explain,
         inspect::impact,
         inspect::clear_impact,

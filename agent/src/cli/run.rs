@@ -18,8 +18,9 @@ use crate::{
     api::{self, Shared},
     clock::{Clock as _, Stopwatch, SystemClock},
     config::Config,
+    drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving},
-    kernel::{self, Loaded, Pins},
+    kernel::{self, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -38,6 +39,8 @@ const IDLE_SWEEP: Duration = Duration::from_secs(30);
 /// How often the agent tells the kernel that it is alive, and how long that is believed.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 const BELIEVED: Duration = Duration::from_secs(15);
+/// How often samples of dropped packets are read: the ring holds some thousands.
+const SAMPLES: Duration = Duration::from_millis(100);
 /// How often map and ledger are compared.
 const RECONCILE: Duration = Duration::from_secs(300);
 
@@ -154,7 +157,20 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
 /// Serves and sweeps until a signal or a detach.
 async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pins) {
     let (stop, stopping) = watch::channel(false);
+    let drops = Arc::new(Drops::default());
+    match Samples::open(&pins) {
+        Ok(samples) => {
+            tokio::spawn(sample(
+                samples,
+                Arc::clone(&drops),
+                Arc::clone(&engine),
+                stopping.clone(),
+            ));
+        }
+        Err(error) => tracing::error!(%error, "dropped packets cannot be shown"),
+    }
     let shared = Shared {
+        drops,
         engine: Arc::clone(&engine),
         pins: Some(pins),
         detached: stop.clone(),
@@ -250,6 +266,22 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
         };
         if let Err(error) = failed {
             tracing::error!(%error, "a periodic chore failed; it is tried again");
+        }
+    }
+}
+
+/// Reads the samples of dropped packets, for as long as the agent runs.
+async fn sample(
+    mut samples: Samples,
+    drops: Arc<Drops>,
+    engine: Arc<Engine>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut poll = tokio::time::interval(SAMPLES);
+    loop {
+        tokio::select! {
+            _ = stopping.changed() => return,
+            _ = poll.tick() => engine.note_drops(&drops, || samples.next()),
         }
     }
 }

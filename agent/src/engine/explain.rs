@@ -10,7 +10,11 @@ use agent_api::{
 use filter_abi::{Reason, Reasons};
 
 use super::{Engine, ProblemBox, State, problem, switch::mode_of};
-use crate::{config::Service, kernel::GrantId};
+use crate::{
+    config::Service,
+    drops::{Drops, Names},
+    kernel::{Dropped, GrantId},
+};
 use frame::Packet;
 
 impl Engine {
@@ -87,6 +91,25 @@ impl Engine {
             mode: mode_of(&state.switches),
             entries,
         })
+    }
+
+    /// Takes note of samples of dropped packets, with the names that numbers have now.
+    pub fn note_drops(&self, drops: &Drops, mut next: impl FnMut() -> Option<Dropped>) {
+        let Some(first) = next() else { return };
+        let (state, now) = (self.state(), self.now());
+        let names = Names {
+            service: &|id| state.service_by_id(id).map(|service| service.name.clone()),
+            interface: &|index| {
+                let mut ours = state.interfaces.iter();
+                let found = ours.find(|interface| interface.index == index);
+                found.map_or_else(|| format!("#{index}"), |interface| interface.name.clone())
+            },
+        };
+        let mut dropped = Some(first);
+        while let Some(sample) = dropped {
+            drops.note(&sample, now, &names);
+            dropped = next();
+        }
     }
 
     /// Forgets what observe mode let pass so far.
