@@ -157,6 +157,15 @@ impl Agent {
         serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
     }
 
+    /// The same for a verb that prints one JSON value a line.
+    pub fn cli_json_lines(&self, arguments: &[&str]) -> Result<Vec<serde_json::Value>> {
+        let text = self.cli_ok(&[&["--json"], arguments].concat())?;
+        let parsed = text.lines().map(serde_json::from_str);
+        parsed
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("not JSON: {text}"))
+    }
+
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = self.gate.command(tools::sekisho()?);
         command.arg("--socket").arg(&self.socket).args(arguments);
