@@ -307,6 +307,9 @@ pub struct Cpu {
     pub sample_second: u64,
     /// Samples written in it.
     pub samples: u64,
+    /// The same for answers sent.
+    pub answer_second: u64,
+    pub answers: u64,
     /// Where a program makes the verifier forget a number.
     pub scratch: u64,
     /// Where the programs parse packets into: of those that arrive, and of those that leave.

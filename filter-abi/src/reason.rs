@@ -198,6 +198,20 @@ impl Reasons {
     pub const OPENED: Self = those!(Reason::opened_by_observe);
     /// Those whose first fragment lets its later fragments pass.
     pub const CARRYING: Self = those!(Reason::carries_fragments);
+    /// Those for want of a grant that admits: what a service may want answered.
+    pub const UNGRANTED: Self = {
+        const fn is_ungranted(reason: Reason) -> bool {
+            matches!(
+                reason,
+                Reason::NoGrant
+                    | Reason::Expired
+                    | Reason::Idle
+                    | Reason::Lockdown
+                    | Reason::AgentDown
+            )
+        }
+        those!(is_ungranted)
+    };
     /// Those that say no more than that a header was not where it should be.
     pub const UNREADABLE: Self = {
         const fn is_unreadable(reason: Reason) -> bool {

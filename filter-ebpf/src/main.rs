@@ -8,6 +8,7 @@
     reason = "a BPF register has 64 bits, lengths and offsets of packets fit 32, and packed words are taken apart along the bits they were made of"
 )]
 
+mod answer;
 mod clock;
 mod frame;
 mod maps;
@@ -76,10 +77,13 @@ fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
         );
     }
     if opened {
-        xdp_action::XDP_PASS
-    } else {
-        xdp_action::XDP_DROP
+        return xdp_action::XDP_PASS;
     }
+    let target = decision.target();
+    if Reasons::UNGRANTED.has(reason) && answer::is_due(&kernel, target) {
+        return answer::answer(context, target.flags);
+    }
+    xdp_action::XDP_DROP
 }
 
 /// By the whole table, in a window of which the verifier knows nothing yet.

@@ -22,6 +22,7 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 pub use machine::Machine;
+pub use programs::Passing;
 pub use result::{Row, Target};
 use serde::Serialize;
 use xtask::bench::{Args, Part};

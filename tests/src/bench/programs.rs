@@ -2,10 +2,12 @@
 //! writes in an afternoon, and the sender of floods. Ours is never among them.
 
 use anyhow::Result;
+use nix::net::if_::if_nametoindex;
+use xtask::net::Namespace;
 
 use super::{
     asm::{Asm, Helper, If, Op, R, Size},
-    sys::{Program, Table},
+    sys::{Attached, Program, Table},
 };
 
 /// Answers of an XDP program (include/uapi/linux/bpf.h).
@@ -28,6 +30,23 @@ pub(super) fn bare_drop() -> Result<Program> {
 /// Passes at once: what having any program on the interface costs.
 pub(super) fn bare_pass() -> Result<Program> {
     answer(PASS)
+}
+
+/// A program on an interface that passes everything, for as long as this lives. The end of a
+/// virtual link that has one also takes what the other end's program sends back
+/// (`veth_xdp_flush` in drivers/net/veth.c).
+pub struct Passing {
+    _attached: Attached,
+}
+
+impl Passing {
+    pub fn on(namespace: &Namespace, interface: &str) -> Result<Self> {
+        let attached = namespace
+            .inside(|| -> Result<Attached> { bare_pass()?.attach(if_nametoindex(interface)?) })??;
+        Ok(Self {
+            _attached: attached,
+        })
+    }
 }
 
 fn answer(what: u32) -> Result<Program> {
