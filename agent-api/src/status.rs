@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Trial;
+
 /// Who the peer of a request is, decided by its uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -108,6 +110,9 @@ pub struct Status {
     pub holders: u64,
     /// Deny prefixes that have not ended.
     pub denied: u64,
+    /// A configuration in force that awaits its confirm.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// Things an operator should look at, in sentences. Empty when all is well.
     pub warnings: Vec<String>,
     /// The role the caller was given.

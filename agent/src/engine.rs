@@ -9,6 +9,7 @@ mod explain;
 mod journal;
 mod open;
 mod reconcile;
+mod rollout;
 mod sweep;
 mod switch;
 mod view;
@@ -68,6 +69,8 @@ pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) took_over: bool,
+    /// Set while the configuration awaits its confirm.
+    pub(crate) trial: Option<Arc<rollout::Pending>>,
 }
 
 impl State {
@@ -113,6 +116,7 @@ impl Engine {
         config: Config,
         config_path: PathBuf,
     ) -> Result<Self, LedgerError> {
+        let (config, trial) = rollout::resumed(&ledger, config, &config_path, clock.now()).await?;
         let names: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
         let ids = ledger.service_ids(&names).await?;
         let switches = switch::remembered(&ledger, &config).await?;
@@ -130,6 +134,7 @@ impl Engine {
             switches,
             interfaces: Vec::new(),
             took_over: false,
+            trial,
         };
         Ok(Self {
             maps,

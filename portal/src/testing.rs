@@ -128,6 +128,7 @@ impl Grants for FakeAgent {
             grants_v6: fill,
             holders: 0,
             denied: 0,
+            trial: None,
             warnings: vec![],
             you_are: Role::Portal,
         })

@@ -248,7 +248,11 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
         let failed = tokio::select! {
             _ = stopping.changed() => return,
             _ = heartbeat.tick() => engine.heartbeat(BELIEVED),
-            _ = sweep.tick() => sweep_once(&engine).await,
+            _ = sweep.tick() => {
+                // First, and whatever the ledger says to the rest: somebody may be locked out.
+                let ended = engine.end_trial_when_due().await;
+                sweep_once(&engine).await.and(ended)
+            }
             _ = idle.tick() => {
                 for text in engine.lost_interfaces().into_iter().chain(engine.mode_unproven()) {
                     tracing::error!("{text}");

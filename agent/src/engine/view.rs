@@ -129,6 +129,12 @@ impl Engine {
                 ));
             }
         }
+        if let Some(trial) = self.trial() {
+            warnings.push(format!(
+                "the configuration is on trial and rolls back in {} s: `sekisho confirm` keeps it",
+                trial.remaining_seconds
+            ));
+        }
         if state.switches.observe {
             warnings.push("mode is observe: nothing that should be shut is shut".into());
         }
@@ -145,6 +151,7 @@ impl Engine {
             grants_v6: Fill { used: v6, capacity },
             holders,
             denied: self.ledger.denies(self.now().boot_ns).await?.len() as u64,
+            trial: self.trial(),
             warnings,
             you_are: caller.role,
         })
