@@ -34,6 +34,8 @@ pub enum AuditKind {
     Confirm,
     /// A configuration on trial was undone, by a person or because nobody confirmed it.
     Rollback,
+    /// An interface lost the filter, got it back, or cannot get it (`outcome` says which).
+    Attach,
     /// A deny prefix was added or lifted.
     Deny,
     /// Ledger and kernel map disagreed and were made to agree.

@@ -74,11 +74,14 @@ impl XdpMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interface {
     pub name: String,
-    /// Kernel interface index.
+    /// Kernel interface index; 0: there is no such interface now.
     pub index: u32,
     pub xdp_mode: XdpMode,
     /// Kernel id of the attached program.
     pub program_id: u32,
+    /// Whether it is there now. False: traffic on this interface is not filtered.
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// Entries in use and the most that fit.
@@ -113,6 +116,12 @@ pub struct Status {
     /// A configuration in force that awaits its confirm.
     #[serde(default)]
     pub trial: Option<Trial>,
+    /// How often an interface got the filter back since this agent started.
+    #[serde(default)]
+    pub reattached: u64,
+    /// When map and ledger last agreed, or were made to. None: not yet.
+    #[serde(default)]
+    pub agreed: Option<Timestamp>,
     /// Things an operator should look at, in sentences. Empty when all is well.
     pub warnings: Vec<String>,
     /// The role the caller was given.

@@ -26,7 +26,11 @@ use axum::{
 };
 use tokio::{net::UnixListener, sync::watch};
 
-use crate::{drops::Drops, engine::Engine, kernel::Pins};
+use crate::{
+    drops::Drops,
+    engine::Engine,
+    kernel::{Keeper, Pins},
+};
 
 pub use openapi::document;
 pub use peer::Peer;
@@ -42,6 +46,8 @@ pub struct Shared {
     pub engine: Arc<Engine>,
     pub pins: Option<Pins>,
     pub drops: Arc<Drops>,
+    /// Holds the links; None in tests.
+    pub keeper: Option<Keeper>,
     /// Turns true when the agent must stop because the filter was taken away.
     pub detached: watch::Sender<bool>,
 }

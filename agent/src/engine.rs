@@ -6,6 +6,7 @@
 mod close;
 mod deny;
 mod explain;
+mod guard;
 mod journal;
 mod open;
 mod reconcile;
@@ -27,7 +28,7 @@ use tokio::sync::{Mutex, MutexGuard, broadcast};
 use crate::{
     clock::{Clock, Moment},
     config::{Config, Service},
-    kernel::{KernelError, Maps, Switches},
+    kernel::{KernelError, Maps, Switches, Watched},
     ledger::{Head, HolderRow, Ledger, LedgerError},
     policy::ServiceIds,
 };
@@ -69,6 +70,12 @@ pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) took_over: bool,
+    /// What the last look at the interfaces found.
+    pub(crate) watched: Vec<Watched>,
+    /// How often an interface got the filter back.
+    pub(crate) reattached: u64,
+    /// When map and ledger last agreed.
+    pub(crate) agreed: Option<Timestamp>,
     /// Set while the configuration awaits its confirm.
     pub(crate) trial: Option<Arc<rollout::Pending>>,
 }
@@ -134,6 +141,9 @@ impl Engine {
             switches,
             interfaces: Vec::new(),
             took_over: false,
+            watched: Vec::new(),
+            reattached: 0,
+            agreed: None,
             trial,
         };
         Ok(Self {

@@ -129,6 +129,8 @@ impl Grants for FakeAgent {
             holders: 0,
             denied: 0,
             trial: None,
+            reattached: 0,
+            agreed: None,
             warnings: vec![],
             you_are: Role::Portal,
         })

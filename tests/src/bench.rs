@@ -24,6 +24,7 @@ use anyhow::{Context as _, Result};
 pub use machine::Machine;
 pub use result::{Row, Target};
 use serde::Serialize;
+pub use sys::detach_link;
 use xtask::bench::{Args, Part};
 
 /// How large things are.
