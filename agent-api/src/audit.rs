@@ -30,6 +30,12 @@ pub enum AuditKind {
     Lockdown,
     /// The services or settings changed.
     Config,
+    /// A configuration on trial was confirmed.
+    Confirm,
+    /// A configuration on trial was undone, by a person or because nobody confirmed it.
+    Rollback,
+    /// An interface lost the filter, got it back, or cannot get it (`outcome` says which).
+    Attach,
     /// A deny prefix was added or lifted.
     Deny,
     /// Ledger and kernel map disagreed and were made to agree.

@@ -16,9 +16,9 @@ use tokio::net::UnixStream;
 
 use crate::{
     Applied, AuditChain, AuditDraft, AuditPage, AuditQuery, AuditRecord, CloseRequest, Closed,
-    Counters, Deny, DenyRequest, DroppedPacket, ExplainRequest, Explained, Grant, GrantPage,
-    GrantQuery, GrantRequest, Impact, Lockdown, Mode, ModeRequest, Problem, Service, Status,
-    Talkers,
+    ConfigApplied, ConfigRequest, ConfigSettled, Counters, Deny, DenyRequest, Difference,
+    DroppedPacket, ExplainRequest, Explained, Grant, GrantPage, GrantQuery, GrantRequest, Impact,
+    Lockdown, Mode, ModeRequest, Problem, Service, Status, Talkers,
 };
 
 /// The largest reply that is read into memory (a page of 10,000 grants is about 4 MiB).
@@ -127,6 +127,28 @@ impl Client {
 
     pub async fn reload(&self) -> Result<Applied, ClientError> {
         self.send(Method::POST, "/v1/reload", &serde_json::json!({}))
+            .await
+    }
+
+    /// What applying a configuration would change; nothing is.
+    pub async fn check_config(&self, request: &ConfigRequest) -> Result<Difference, ClientError> {
+        self.send(Method::POST, "/v1/config/check", request).await
+    }
+
+    pub async fn apply_config(
+        &self,
+        request: &ConfigRequest,
+    ) -> Result<ConfigApplied, ClientError> {
+        self.send(Method::POST, "/v1/config/apply", request).await
+    }
+
+    pub async fn confirm_config(&self) -> Result<ConfigSettled, ClientError> {
+        self.send(Method::POST, "/v1/config/confirm", &serde_json::json!({}))
+            .await
+    }
+
+    pub async fn roll_config_back(&self) -> Result<ConfigSettled, ClientError> {
+        self.send(Method::POST, "/v1/config/rollback", &serde_json::json!({}))
             .await
     }
 

@@ -10,6 +10,7 @@ mod drops;
 mod grant;
 mod inspect;
 mod problem;
+mod rollout;
 mod status;
 
 pub use audit::{AuditChain, AuditDraft, AuditKind, AuditPage, AuditQuery, AuditRecord};
@@ -21,6 +22,10 @@ pub use grant::{
 };
 pub use inspect::{ExplainRequest, Explained, ExplainedGrant, Impact, ImpactEntry};
 pub use problem::{Problem, ProblemCode};
+pub use rollout::{
+    ConfigApplied, ConfigRequest, ConfigSettled, Connection, Difference, LostAccess, ServiceChange,
+    Trial,
+};
 pub use status::{
     Applied, Counter, Counters, Fill, Interface, Lockdown, Mode, ModeRequest, Role, Service,
     ServiceKind, Status, XdpMode,

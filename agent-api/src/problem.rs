@@ -19,6 +19,10 @@ pub enum ProblemCode {
     TooLarge,
     /// The table of grants is full (507).
     Full,
+    /// It would cut the connection that the caller works over; force does it all the same (409).
+    CutsYou,
+    /// Something else is under way or nothing is, so this cannot be done now (409).
+    Conflict,
     /// Lockdown is on, nothing opens (423).
     Lockdown,
     /// Ledger or kernel failed; nothing was opened (503).

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Trial;
+
 /// Who the peer of a request is, decided by its uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -72,11 +74,14 @@ impl XdpMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interface {
     pub name: String,
-    /// Kernel interface index.
+    /// Kernel interface index; 0: there is no such interface now.
     pub index: u32,
     pub xdp_mode: XdpMode,
     /// Kernel id of the attached program.
     pub program_id: u32,
+    /// Whether it is there now. False: traffic on this interface is not filtered.
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// Entries in use and the most that fit.
@@ -108,6 +113,15 @@ pub struct Status {
     pub holders: u64,
     /// Deny prefixes that have not ended.
     pub denied: u64,
+    /// A configuration in force that awaits its confirm.
+    #[serde(default)]
+    pub trial: Option<Trial>,
+    /// How often an interface got the filter back since this agent started.
+    #[serde(default)]
+    pub reattached: u64,
+    /// When map and ledger last agreed, or were made to. None: not yet.
+    #[serde(default)]
+    pub agreed: Option<Timestamp>,
     /// Things an operator should look at, in sentences. Empty when all is well.
     pub warnings: Vec<String>,
     /// The role the caller was given.

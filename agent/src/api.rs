@@ -3,6 +3,7 @@
 //! The peer's uid, reported by the kernel, decides the role; nothing in a request can change it.
 //! A request whose peer has no role gets no further than that.
 
+mod config;
 mod events;
 mod handlers;
 mod inspect;
@@ -25,13 +26,19 @@ use axum::{
 };
 use tokio::{net::UnixListener, sync::watch};
 
-use crate::{drops::Drops, engine::Engine, kernel::Pins};
+use crate::{
+    drops::Drops,
+    engine::Engine,
+    kernel::{Keeper, Pins},
+};
 
 pub use openapi::document;
 pub use peer::Peer;
 
 /// Largest body of a request, in bytes. The longest real one is a few hundred.
 const BODY_MAX: usize = 64 * 1024;
+/// Largest body that holds a configuration, in bytes.
+const CONFIG_MAX: usize = 8 << 20;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -39,6 +46,8 @@ pub struct Shared {
     pub engine: Arc<Engine>,
     pub pins: Option<Pins>,
     pub drops: Arc<Drops>,
+    /// Holds the links; None in tests.
+    pub keeper: Option<Keeper>,
     /// Turns true when the agent must stop because the filter was taken away.
     pub detached: watch::Sender<bool>,
 }
@@ -62,6 +71,16 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/mode", put(handlers::mode))
         .route("/v1/lockdown", put(handlers::lockdown))
         .route("/v1/reload", post(handlers::reload))
+        .route(
+            "/v1/config/check",
+            post(config::check).layer(DefaultBodyLimit::max(CONFIG_MAX)),
+        )
+        .route(
+            "/v1/config/apply",
+            post(config::apply).layer(DefaultBodyLimit::max(CONFIG_MAX)),
+        )
+        .route("/v1/config/confirm", post(config::confirm))
+        .route("/v1/config/rollback", post(config::rollback))
         .route("/v1/detach", post(handlers::detach))
         .route(
             "/v1/audit",

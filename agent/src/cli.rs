@@ -1,7 +1,9 @@
 //! The `sekisho` command: one file for each verb.
 
+mod apply;
 mod audit;
 mod check;
+mod connection;
 mod deny;
 mod detach;
 mod drops;
@@ -72,6 +74,12 @@ enum Verb {
     Lift(deny::Lift),
     /// Put a changed configuration in force without a restart
     Reload,
+    /// Show what a configuration would change, and put it in force, on trial if you like
+    Apply(apply::Apply),
+    /// Keep the configuration on trial, and write it to the agent's file
+    Confirm,
+    /// Undo the configuration on trial
+    Rollback,
     /// Who did what, when, from where, why
     Audit(audit::Audit),
     /// Remove the filter from its interfaces
@@ -158,6 +166,9 @@ fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
             Verb::Deny(verb) => verb.execute(&ask).await,
             Verb::Lift(verb) => verb.execute(&ask).await,
             Verb::Reload => switch::reload(&ask).await,
+            Verb::Apply(verb) => verb.execute(&ask).await,
+            Verb::Confirm => apply::confirm(&ask).await,
+            Verb::Rollback => apply::rollback(&ask).await,
             Verb::Audit(verb) => verb.execute(&ask).await,
             Verb::Detach(verb) => verb.execute(&ask).await,
             Verb::Run(_) | Verb::Check(_) | Verb::Completions { .. } | Verb::KernelObject => Ok(()),

@@ -6,17 +6,19 @@
 mod duration;
 mod error;
 mod file;
+mod replace;
 mod target;
 mod traffic;
 mod validate;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agent_api::{Mode, ServiceKind, XdpMode};
 use ipnet::IpNet;
 
 pub use duration::{parse_seconds, seconds_text};
 pub use error::{Complaint, ConfigError};
+pub use replace::{Staged, sibling};
 pub use target::{Ports, Target};
 pub use traffic::{AgentDown, Answer, Rate};
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub filter: Filter,
     pub portal: Option<Portal>,
     pub services: Vec<Service>,
+    /// What it was read from, to return to it after a trial of another.
+    pub text: Arc<str>,
 }
 
 /// What concerns the kernel.
@@ -105,12 +109,16 @@ impl Config {
                 error.message().trim_end().to_owned(),
             )
         })?;
-        validate::validate(file).map_err(|found| ConfigError::Invalid {
+        let config = validate::validate(file).map_err(|found| ConfigError::Invalid {
             path: path.to_owned(),
             complaints: found
                 .into_iter()
                 .map(|(span, message)| Complaint::at(text, span.start, message))
                 .collect(),
+        })?;
+        Ok(Self {
+            text: text.into(),
+            ..config
         })
     }
 

@@ -6,9 +6,11 @@
 mod close;
 mod deny;
 mod explain;
+mod guard;
 mod journal;
 mod open;
 mod reconcile;
+mod rollout;
 mod sweep;
 mod switch;
 mod view;
@@ -26,7 +28,7 @@ use tokio::sync::{Mutex, MutexGuard, broadcast};
 use crate::{
     clock::{Clock, Moment},
     config::{Config, Service},
-    kernel::{KernelError, Maps, Switches},
+    kernel::{KernelError, Maps, Switches, Watched},
     ledger::{Head, HolderRow, Ledger, LedgerError},
     policy::ServiceIds,
 };
@@ -68,6 +70,14 @@ pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) took_over: bool,
+    /// What the last look at the interfaces found.
+    pub(crate) watched: Vec<Watched>,
+    /// How often an interface got the filter back.
+    pub(crate) reattached: u64,
+    /// When map and ledger last agreed.
+    pub(crate) agreed: Option<Timestamp>,
+    /// Set while the configuration awaits its confirm.
+    pub(crate) trial: Option<Arc<rollout::Pending>>,
 }
 
 impl State {
@@ -113,6 +123,7 @@ impl Engine {
         config: Config,
         config_path: PathBuf,
     ) -> Result<Self, LedgerError> {
+        let (config, trial) = rollout::resumed(&ledger, config, &config_path, clock.now()).await?;
         let names: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
         let ids = ledger.service_ids(&names).await?;
         let switches = switch::remembered(&ledger, &config).await?;
@@ -130,6 +141,10 @@ impl Engine {
             switches,
             interfaces: Vec::new(),
             took_over: false,
+            watched: Vec::new(),
+            reattached: 0,
+            agreed: None,
+            trial,
         };
         Ok(Self {
             maps,

@@ -26,7 +26,7 @@ use ipnet::IpNet;
 
 use crate::policy::Policy;
 
-pub use attach::{Attached, Loaded, detach_all, running_program};
+pub use attach::{Attached, Keeper, Loaded, Seen, Watched, detach_all, running_program};
 pub use error::KernelError;
 pub use maps::FilterMaps;
 pub use object::OBJECT;

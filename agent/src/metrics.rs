@@ -73,13 +73,17 @@ pub fn text(status: &Status, counters: &Counters) -> String {
             interface: interface.name.clone(),
             xdp_mode: interface.xdp_mode.name().into(),
         };
-        let lost = status
-            .warnings
-            .iter()
-            .any(|w| w.starts_with(&format!("{} does not carry", interface.name)));
-        interfaces.get_or_create(&labels).set(i64::from(!lost));
+        let attached = i64::from(interface.attached);
+        interfaces.get_or_create(&labels).set(attached);
     }
     registry.register("attached", "1: the filter is on this interface", interfaces);
+    let reattached: Counter = Counter::default();
+    reattached.inc_by(status.reattached);
+    registry.register(
+        "reattached",
+        "Times that an interface got the filter back",
+        reattached,
+    );
     let (used, capacity) = (Family::<FamilyLabels, Gauge>::default(), Family::default());
     for (family, fill) in [("ipv4", status.grants_v4), ("ipv6", status.grants_v6)] {
         let labels = FamilyLabels {

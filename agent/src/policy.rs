@@ -3,6 +3,7 @@
 //!
 //! Pure: it touches neither kernel nor ledger.
 
+mod cut;
 mod exact;
 mod paint;
 
@@ -17,6 +18,8 @@ use ipnet::IpNet;
 
 use crate::config::{self, AgentDown, Answer, Config, PORTAL_SERVICE, Ports, Rate};
 use paint::Paint;
+
+pub use cut::{Cut, in_the_way, protected};
 
 /// Stable numbers of services, from the ledger.
 pub type ServiceIds = HashMap<String, u32>;
@@ -85,43 +88,6 @@ pub enum PolicyError {
     )]
     Targets { found: usize },
 }
-
-/// The granted service that a TCP connection from `client` to `server` would be judged by, unless
-/// the service always allows the client. None: the configuration does not stand in its way.
-pub fn in_the_way(
-    config: &Config,
-    client: IpAddr,
-    server: IpAddr,
-    port: u16,
-) -> Option<&config::Service> {
-    let covers = |target: &&config::Target| {
-        target.prefix.contains(&server)
-            && match target.ports {
-                Ports::Any => true,
-                Ports::Protocol(protocol) => protocol == TCP,
-                Ports::Range {
-                    protocol,
-                    first,
-                    last,
-                } => protocol == TCP && (first..=last).contains(&port),
-            }
-    };
-    let claims = config.services.iter().flat_map(|service| {
-        service
-            .targets
-            .iter()
-            .filter(covers)
-            .map(move |target| (service, target))
-    });
-    let (service, _) =
-        claims.max_by_key(|(_, target)| (target.prefix.prefix_len(), width(target.ports)))?;
-    let admitted = service.kind == ServiceKind::Public
-        || service.allow.iter().any(|prefix| prefix.contains(&client));
-    (!admitted).then_some(service)
-}
-
-/// IANA protocol number.
-const TCP: u8 = 6;
 
 /// What is said of one prefix, by itself and by the prefixes around it.
 #[derive(Clone, Debug, Default)]

@@ -128,6 +128,9 @@ impl Grants for FakeAgent {
             grants_v6: fill,
             holders: 0,
             denied: 0,
+            trial: None,
+            reattached: 0,
+            agreed: None,
             warnings: vec![],
             you_are: Role::Portal,
         })

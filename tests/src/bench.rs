@@ -25,6 +25,7 @@ pub use machine::Machine;
 pub use programs::Passing;
 pub use result::{Row, Target};
 use serde::Serialize;
+pub use sys::detach_link;
 use xtask::bench::{Args, Part};
 
 /// How large things are.

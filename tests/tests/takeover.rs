@@ -226,15 +226,6 @@ fn refused(rig: &Rig, from: &str, to: &str, names: &str) -> Result<()> {
 }
 
 #[test]
-fn an_unknown_interface_is_named() -> Result<()> {
-    let rig = Rig::gateway()?;
-    refused(&rig, "[\"outer\"]", "[\"outer\", \"nosuch0\"]", "nosuch0")?;
-    // Nothing may be half done: the interface that exists is still free.
-    rig.serve()?;
-    must_be_open(&rig.layout.client, rig.server(Family::V4, 80))
-}
-
-#[test]
 fn an_interface_without_native_xdp_is_refused_and_generic_is_offered() -> Result<()> {
     let rig = Rig::gateway()?;
     refused(&rig, "[\"outer\"]", "[\"lo\"]", "generic")?;

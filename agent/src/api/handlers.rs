@@ -195,6 +195,9 @@ pub(super) async fn detach(
         .note(entry)
         .await
         .map_err(|error| Reply(error.0))?;
+    if let Some(keeper) = &shared.keeper {
+        keeper.let_go();
+    }
     let interfaces = match &shared.pins {
         Some(pins) => detach_all(pins).map_err(|error| Reply(ProblemBox::from(error).0))?,
         None => Vec::new(),

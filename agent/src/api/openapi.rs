@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{events, handlers, inspect};
+use super::{config, events, handlers, inspect};
 
 /// Collects every path; a test compares it with the router.
 #[derive(OpenApi)]
@@ -32,6 +32,10 @@ use super::{events, handlers, inspect};
         handlers::mode,
         handlers::lockdown,
         handlers::reload,
+        config::check,
+        config::apply,
+        config::confirm,
+        config::rollback,
         handlers::detach,
         handlers::audit,
         handlers::audit_write,

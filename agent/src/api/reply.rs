@@ -26,6 +26,7 @@ impl IntoResponse for Reply {
             ProblemCode::BadRequest => StatusCode::BAD_REQUEST,
             ProblemCode::Forbidden | ProblemCode::BeyondCap => StatusCode::FORBIDDEN,
             ProblemCode::NotFound => StatusCode::NOT_FOUND,
+            ProblemCode::CutsYou | ProblemCode::Conflict => StatusCode::CONFLICT,
             ProblemCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemCode::Full => StatusCode::INSUFFICIENT_STORAGE,
             ProblemCode::Lockdown => StatusCode::LOCKED,
@@ -51,7 +52,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Err(JsonRejection::BytesRejection(error))
                 if error.status() == StatusCode::PAYLOAD_TOO_LARGE =>
             {
-                let text = format!("a request body is {} bytes at most", super::BODY_MAX);
+                let text = format!(
+                    "a request body is {} bytes at most, a configuration {}",
+                    super::BODY_MAX,
+                    super::CONFIG_MAX
+                );
                 Err(Reply(problem(ProblemCode::TooLarge, text)))
             }
             Err(error) => {

@@ -26,6 +26,7 @@ async fn call(
         drops: Arc::default(),
         engine: Arc::clone(&world.engine),
         pins: None,
+        keeper: None,
         detached: watch::channel(false).0,
     };
     let mut request = Request::builder()
@@ -167,7 +168,7 @@ async fn the_description_names_every_path_and_every_path_answers() {
     let document = json_of(&body);
     let paths = document["paths"].as_object().unwrap();
     // As many as the router's table has, less the description itself.
-    assert_eq!(paths.len(), 20, "{:?}", paths.keys());
+    assert_eq!(paths.len(), 24, "{:?}", paths.keys());
     for (path, methods) in paths {
         for method in methods.as_object().unwrap().keys() {
             if path.ends_with("/events") || path == "/v1/detach" {
@@ -222,6 +223,7 @@ async fn metrics_say_the_mode_in_use() {
         index: 4_000_000,
         xdp_mode: agent_api::XdpMode::Native,
         program_id: 7,
+        attached: true,
     };
     world.engine.attached(vec![interface], false);
     let (_, body) = call(&world, 0, Method::GET, "/v1/metrics", "").await;
@@ -229,6 +231,7 @@ async fn metrics_say_the_mode_in_use() {
     for line in [
         "sekisho_enforcing 1",
         "sekisho_attached{interface=\"eth0\",xdp_mode=\"native\"} 0",
+        "sekisho_reattached_total 0",
         "sekisho_packets_total{reason=\"NoGrant\",action=\"drop\"} 14",
         "sekisho_would_drop_packets_total{reason=\"NoGrant\",action=\"drop\"} 36",
     ] {

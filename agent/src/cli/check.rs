@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::print::{self, Output};
+use super::{
+    connection,
+    print::{self, Output},
+};
 use crate::{
     config::Config,
     policy::{self, ServiceIds},
@@ -83,14 +86,7 @@ fn warnings(config: &Config) -> Vec<String> {
 
 /// Whether the connection this very command is typed over would be dropped.
 fn own_connection(config: &Config) -> Option<String> {
-    // sshd(8): client address, client port, server address, server port.
-    let connection = std::env::var("SSH_CONNECTION").ok()?;
-    let mut words = connection.split_whitespace();
-    let client = words.next()?.parse().ok()?;
-    let (server, port) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
-    let service = policy::in_the_way(config, client, server, port)?;
-    Some(format!(
-        "your own SSH connection from {client} would need a grant for service `{}`: add {client} to its allow list, or have a grant before you enforce",
-        service.name
-    ))
+    let own = connection::own()?;
+    let cut = policy::in_the_way(config, own.client, own.server, own.port)?;
+    Some(cut.sentence(own.client, own.server, own.port))
 }

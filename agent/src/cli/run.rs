@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving},
-    kernel::{self, Loaded, Pins, Samples},
+    kernel::{self, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -32,6 +32,8 @@ pub(super) struct Run {
     config: PathBuf,
 }
 
+/// How often every interface is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often what has ended is swept.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often idle grants are looked for, and the time is noted in the ledger.
@@ -98,13 +100,20 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
             "the filter is in force"
         );
     }
-    let view = |a: kernel::Attached| Interface {
-        name: a.name,
-        index: a.index,
-        xdp_mode: a.mode,
-        program_id: a.program_id,
+    let view = |name: &String| Interface {
+        name: name.clone(),
+        index: attached
+            .iter()
+            .find(|a| a.name == *name)
+            .map_or(0, |a| a.index),
+        xdp_mode: config.filter.xdp_mode,
+        program_id: loaded.program_id(),
+        attached: false,
     };
-    engine.attached(attached.into_iter().map(view).collect(), took_over);
+    engine.attached(
+        config.filter.interfaces.iter().map(view).collect(),
+        took_over,
+    );
     let reason = if took_over {
         "took over a running filter"
     } else {
@@ -117,13 +126,12 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
         })
         .await?;
     if config.filter.debug_log {
-        tokio::spawn(async move {
-            if let Err(error) = loaded.follow_log().await {
-                tracing::warn!(%error, "the program's log cannot be read");
-            }
-        });
+        match loaded.follow_log() {
+            Ok(follow) => drop(tokio::spawn(follow)),
+            Err(error) => tracing::warn!(%error, "the program's log cannot be read"),
+        }
     }
-    live(engine, listener, pins).await;
+    live(engine, listener, pins, Keeper::new(loaded)).await;
     drop(lock);
     Ok(())
 }
@@ -135,7 +143,10 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
     // The services come first: without grants they are shut, which is the safe state to attach in.
     let closed = engine.start().await?;
     let mended = match engine.reconcile(Moving::Still).await {
-        Ok(mended) => mended,
+        Ok(mended) => {
+            engine.note_agreement().await;
+            mended
+        }
         Err(error) => {
             tracing::error!(%error, "not all grants could be restored; it is tried again");
             Default::default()
@@ -155,7 +166,7 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// Serves and sweeps until a signal or a detach.
-async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pins) {
+async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pins, keeper: Keeper) {
     let (stop, stopping) = watch::channel(false);
     let drops = Arc::new(Drops::default());
     match Samples::open(&pins) {
@@ -173,9 +184,11 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
         drops,
         engine: Arc::clone(&engine),
         pins: Some(pins),
+        keeper: Some(keeper.clone()),
         detached: stop.clone(),
     };
     let served = tokio::spawn(api::serve(listener, api::router(shared), stopping.clone()));
+    let guard = tokio::spawn(guard(Arc::clone(&engine), keeper, stopping.clone()));
     let chores = tokio::spawn(chores(Arc::clone(&engine), stopping.clone()));
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::debug!(%error, "no service manager listens");
@@ -188,6 +201,7 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
     let finished = async {
         let _ = served.await;
         let _ = chores.await;
+        let _ = guard.await;
     };
     let _ = tokio::time::timeout(Duration::from_secs(5), finished).await;
     if let Err(error) = engine.record_unrecorded().await {
@@ -237,6 +251,30 @@ async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) 
     }
 }
 
+/// Looks after the interfaces, apart from the chores: a long one must not delay it.
+async fn guard(engine: Arc<Engine>, keeper: Keeper, mut stopping: watch::Receiver<bool>) {
+    let filter = engine.state().config.filter.clone();
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = stopping.changed() => return,
+            _ = look.tick() => {}
+        }
+        let (keeper, interfaces) = (keeper.clone(), filter.interfaces.clone());
+        let looked =
+            tokio::task::spawn_blocking(move || keeper.look(&interfaces, filter.xdp_mode)).await;
+        match looked {
+            Ok(Some(watched)) => {
+                if let Err(error) = engine.watched(watched).await {
+                    tracing::error!(%error, "what the look at the interfaces found could not be written to the audit");
+                }
+            }
+            Ok(None) => return,
+            Err(error) => tracing::error!(%error, "the look at the interfaces failed"),
+        }
+    }
+}
+
 /// What must happen from time to time. A failure is logged and tried again at the next turn.
 async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
     let mut sweep = tokio::time::interval(SWEEP);
@@ -248,7 +286,11 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
         let failed = tokio::select! {
             _ = stopping.changed() => return,
             _ = heartbeat.tick() => engine.heartbeat(BELIEVED),
-            _ = sweep.tick() => sweep_once(&engine).await,
+            _ = sweep.tick() => {
+                // First, and whatever the ledger says to the rest: somebody may be locked out.
+                let ended = engine.end_trial_when_due().await;
+                sweep_once(&engine).await.and(ended)
+            }
             _ = idle.tick() => {
                 for text in engine.lost_interfaces().into_iter().chain(engine.mode_unproven()) {
                     tracing::error!("{text}");
@@ -260,7 +302,10 @@ async fn chores(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
                 }
             }
             _ = reconcile.tick() => match engine.reconcile(Moving::Running).await {
-                Ok(_) => engine.restore_denies().await,
+                Ok(_) => {
+                    engine.note_agreement().await;
+                    engine.restore_denies().await
+                }
                 Err(error) => Err(error),
             },
         };

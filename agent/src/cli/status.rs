@@ -15,10 +15,14 @@ pub(super) async fn status(ask: &Ask) -> anyhow::Result<()> {
         .iter()
         .map(|i| {
             format!(
-                "{} ({}, program {})",
+                "{} ({}, {})",
                 i.name,
                 i.xdp_mode.name(),
-                i.program_id
+                match (i.attached, i.index) {
+                    (true, _) => format!("program {}", i.program_id),
+                    (false, 0) => "NOT THERE".to_owned(),
+                    (false, _) => "NOT FILTERED".to_owned(),
+                }
             )
         })
         .collect();
@@ -29,6 +33,10 @@ pub(super) async fn status(ask: &Ask) -> anyhow::Result<()> {
     } else {
         ""
     };
+    let agreed = match status.agreed {
+        Some(at) => format!("map and ledger agreed at {at}"),
+        None => "not compared yet".to_owned(),
+    };
     let rows = [
         ("mode", status.mode.name().to_owned()),
         ("lockdown", on(status.lockdown).to_owned()),
@@ -38,6 +46,8 @@ pub(super) async fn status(ask: &Ask) -> anyhow::Result<()> {
         ("grants IPv6", fill(status.grants_v6)),
         ("holders", status.holders.to_string()),
         ("denied", status.denied.to_string()),
+        ("agreement", agreed),
+        ("reattached", status.reattached.to_string()),
         (
             "agent",
             format!(

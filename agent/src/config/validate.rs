@@ -93,6 +93,7 @@ pub(super) fn validate(file: file::File) -> Result<Config, Found> {
         filter,
         portal,
         services,
+        text: std::sync::Arc::default(),
     })
 }
 

@@ -4,4 +4,5 @@ mod closing;
 mod journal;
 mod opening;
 mod reconciling;
+mod rollout;
 pub(crate) mod world;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Caller, Engine, ProblemBox, open, problem, switch};
 use crate::{
     clock::Moment,
-    kernel::{self, GrantId},
+    kernel::GrantId,
     ledger::{HolderRow, Selection},
 };
 
@@ -115,6 +115,7 @@ impl Engine {
         let [v4, v6] = used;
         let holders = self.ledger.holder_count().await?;
         let mut warnings = Vec::new();
+        let interfaces = self.interfaces();
         warnings.extend(self.lost_interfaces());
         warnings.extend(self.mode_unproven());
         if unrecorded > 0 {
@@ -129,6 +130,12 @@ impl Engine {
                 ));
             }
         }
+        if let Some(trial) = self.trial() {
+            warnings.push(format!(
+                "the configuration is on trial and rolls back in {} s: `sekisho confirm` keeps it",
+                trial.remaining_seconds
+            ));
+        }
         if state.switches.observe {
             warnings.push("mode is observe: nothing that should be shut is shut".into());
         }
@@ -139,30 +146,18 @@ impl Engine {
             lockdown: state.switches.lockdown,
             started: self.started,
             took_over: state.took_over,
-            interfaces: state.interfaces.clone(),
+            interfaces,
+            reattached: state.reattached,
+            agreed: state.agreed,
             services: state.config.services.len() as u64,
             grants_v4: Fill { used: v4, capacity },
             grants_v6: Fill { used: v6, capacity },
             holders,
             denied: self.ledger.denies(self.now().boot_ns).await?.len() as u64,
+            trial: self.trial(),
             warnings,
             you_are: caller.role,
         })
-    }
-
-    /// A sentence for each interface that does not carry our program any more.
-    pub fn lost_interfaces(&self) -> Vec<String> {
-        let state = self.state();
-        let lost = state.interfaces.iter().filter(|interface| {
-            kernel::running_program(interface.index) != Some(interface.program_id)
-        });
-        lost.map(|interface| {
-            format!(
-                "{} does not carry our program any more: traffic there is not filtered; restart the agent",
-                interface.name
-            )
-        })
-        .collect()
     }
 
     /// Every reason with its packets.

@@ -3,7 +3,9 @@
 //! The order keeps the door shut: the maps are filled before the program is put on an interface,
 //! and a link that is already there is updated in place, never taken off and put on again.
 
-use std::{io, path::Path};
+mod keeper;
+
+use std::{collections::BTreeMap, io, path::Path};
 
 use agent_api::XdpMode;
 use aya::{
@@ -16,6 +18,8 @@ use aya::{
     },
 };
 use nix::net::if_::if_nametoindex;
+
+pub use keeper::{Keeper, Seen, Watched};
 
 use super::{
     error::KernelError,
@@ -35,6 +39,11 @@ pub struct Loaded {
     ebpf: Ebpf,
     pins: Pins,
     program_id: u32,
+    /// Held beside the pins: the filter stays also when somebody unmounts the bpffs.
+    links: BTreeMap<String, FdLink>,
+    outgoing: BTreeMap<String, FdLink>,
+    /// False: this kernel cannot.
+    watches_outgoing: bool,
 }
 
 /// An interface the program is on.
@@ -98,19 +107,31 @@ impl Loaded {
                 ebpf,
                 pins,
                 program_id,
+                links: BTreeMap::new(),
+                outgoing: BTreeMap::new(),
+                watches_outgoing: true,
             },
             maps,
         ))
     }
 
-    /// Whether every listed interface can be attached to or taken over. Touches nothing.
+    /// Kernel id of the program.
+    pub fn program_id(&self) -> u32 {
+        self.program_id
+    }
+
+    /// Whether every listed interface that is there can be attached to or taken over. Touches
+    /// nothing. One that is not there is attached when it appears.
     pub fn check(&self, interfaces: &[String], mode: XdpMode) -> Result<(), KernelError> {
         interfaces
             .iter()
-            .try_for_each(|name| self.plan(name, mode).map(drop))
+            .try_for_each(|name| match self.plan(name, mode) {
+                Err(KernelError::UnknownInterface { .. }) => Ok(()),
+                other => other.map(drop),
+            })
     }
 
-    /// Puts the program on every listed interface and takes it off those of ours that are no
+    /// Puts the program on every listed interface that is there and takes it off those of ours that are no
     /// longer listed. All interfaces are checked before the first one is touched.
     pub fn attach(
         &mut self,
@@ -119,7 +140,10 @@ impl Loaded {
     ) -> Result<Vec<Attached>, KernelError> {
         let mut plans = Vec::new();
         for name in interfaces {
-            plans.push(self.plan(name, mode)?);
+            match self.plan(name, mode) {
+                Err(KernelError::UnknownInterface { .. }) => {}
+                other => plans.push(other?),
+            }
         }
         let mut attached = Vec::new();
         for (name, index, link) in plans {
@@ -142,7 +166,12 @@ impl Loaded {
                 took_over,
             });
         }
-        if !outgoing::attach(&mut self.ebpf, &self.pins, interfaces)? {
+        let there: Vec<String> = attached.iter().map(|a| a.name.clone()).collect();
+        let watched = outgoing::attach(&mut self.ebpf, &self.pins, &there, interfaces)?;
+        if let Some(links) = watched {
+            self.outgoing = links;
+        } else {
+            self.watches_outgoing = false;
             tracing::warn!(
                 "this kernel (before 6.6) cannot watch what leaves: answers to connections that protected hosts open themselves do not pass"
             );
@@ -164,14 +193,15 @@ impl Loaded {
 
     /// Forwards the program's log lines to this process's log, for as long as it runs. Only of use
     /// when the program was loaded with `debug_log`.
-    pub async fn follow_log(mut self) -> Result<(), KernelError> {
-        let failed = |error: &dyn std::error::Error| KernelError::Rejected(chain(error));
-        let mut logger =
-            aya_log::EbpfLogger::init(&mut self.ebpf).map_err(|error| failed(&error))?;
-        loop {
-            logger.flush();
-            tokio::time::sleep(LOG_POLL).await;
-        }
+    pub fn follow_log(&mut self) -> Result<impl Future<Output = ()> + Send + use<>, KernelError> {
+        let mut logger = aya_log::EbpfLogger::init(&mut self.ebpf)
+            .map_err(|error| KernelError::Rejected(chain(&error)))?;
+        Ok(async move {
+            loop {
+                logger.flush();
+                tokio::time::sleep(LOG_POLL).await;
+            }
+        })
     }
 
     /// What must be done for an interface, or why it cannot be.
@@ -235,8 +265,8 @@ impl Loaded {
         let link = program
             .take_link(id)
             .map_err(|error| attaching(name, error))?;
-        // The pin keeps the link; closing our descriptor changes nothing.
-        drop(FdLink::try_from(link));
+        let link = FdLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
+        self.links.insert(name.to_owned(), link);
         let ours = self.pins.link(name);
         if let Some((_, path)) = old.filter(|(_, path)| *path != ours) {
             std::fs::rename(&path, &ours).map_err(|error| {
@@ -268,12 +298,13 @@ impl Loaded {
             .take_link(id)
             .map_err(|error| attaching(name, error))?;
         let link = FdLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
-        link.pin(&path).map_err(|error| {
+        let pinned = link.pin(&path).map_err(|error| {
             KernelError::io(
                 format!("pinning {}", path.display()),
                 io::Error::other(error),
             )
         })?;
+        self.links.insert(name.to_owned(), pinned.into());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd};
 
 /// Flags of BPF_MAP_UPDATE_ELEM: create or replace (include/uapi/linux/bpf.h).
 const BPF_ANY: u64 = 0;
@@ -232,4 +232,23 @@ pub(super) fn lookup_many(
     );
     *cursor = Some(u64::from_ne_bytes(to));
     done
+}
+
+/// Most programs at the end of one way out that are looked at; the kernel takes 64 (`BPF_MPROG_MAX`
+/// in include/linux/bpf_mprog.h).
+const TCX_MAX: usize = 64;
+
+/// The ids of the tcx programs on an interface's way out. Needs no more than CAP_NET_ADMIN, unlike
+/// opening them by id.
+pub(super) fn outgoing_programs(interface: u32) -> io::Result<Vec<u32>> {
+    let mut ids = [0u8; 4 * TCX_MAX];
+    let mut attributes = zeroed();
+    attributes.query.__bindgen_anon_1.target_ifindex = interface;
+    attributes.query.attach_type = bpf_attach_type::BPF_TCX_EGRESS as u32;
+    attributes.query.prog_ids = address_mut(&mut ids);
+    attributes.query.__bindgen_anon_2.count = u32::try_from(TCX_MAX).unwrap_or(0);
+    call(bpf_cmd::BPF_PROG_QUERY, &mut attributes)?;
+    let (ids, _) = ids.as_chunks::<4>();
+    let ids = ids.iter().map(|id| u32::from_ne_bytes(*id));
+    Ok(ids.filter(|id| *id != 0).collect())
 }

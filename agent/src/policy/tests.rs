@@ -118,19 +118,42 @@ fn the_portals_address_alone_is_not_protected_and_a_listed_prefix_is() {
 fn a_configuration_that_shuts_a_connection_out_is_noticed() {
     let mut config = config(&[("ssh", &["198.51.100.10 tcp/22"])]);
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    let shut = |config: &Config, server: &str, port| {
-        let service = in_the_way(config, ip("192.0.2.7"), ip(server), port);
-        service.map(|service| service.name.clone())
+    let shut = |config: &Config, server: &str, port| match in_the_way(
+        config,
+        ip("192.0.2.7"),
+        ip(server),
+        port,
+    )? {
+        Cut::Grant(service) => Some(service.name.clone()),
+        Cut::NoService(prefix) => Some(prefix.to_string()),
     };
     assert_eq!(shut(&config, "198.51.100.10", 22).as_deref(), Some("ssh"));
-    assert_eq!(shut(&config, "198.51.100.10", 2222), None);
     assert_eq!(
         shut(&config, "192.0.2.1", 8443),
         None,
         "the portal is public"
     );
+    assert_eq!(
+        shut(&config, "192.0.2.1", 22),
+        None,
+        "and its address is not protected"
+    );
+    let protected = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        shut(&config, "198.51.100.10", 2222),
+        protected("198.51.100.10/32"),
+        "a service makes its address protected"
+    );
+    assert_eq!(
+        shut(&config, "203.0.113.9", 22),
+        protected("203.0.113.0/24")
+    );
+    assert_eq!(shut(&config, "198.51.100.11", 22), None);
     config.services[0].allow = vec!["192.0.2.0/24".parse().unwrap()];
     assert_eq!(shut(&config, "198.51.100.10", 22), None);
+    config.filter.other_ports_pass = true;
+    assert_eq!(shut(&config, "198.51.100.10", 2222), None);
+    assert_eq!(shut(&config, "203.0.113.9", 22), None);
 }
 
 fn claim() -> impl Strategy<Value = String> {

@@ -11,10 +11,12 @@ use anyhow::{Context as _, Result};
 /// Commands of bpf(2) and types (include/uapi/linux/bpf.h).
 const MAP_CREATE: libc::c_long = 0;
 const PROG_LOAD: libc::c_long = 5;
+const OBJ_GET: libc::c_long = 7;
 const PROG_TEST_RUN: libc::c_long = 10;
 const PROG_GET_FD_BY_ID: libc::c_long = 13;
 const MAP_UPDATE_BATCH: libc::c_long = 26;
 const LINK_CREATE: libc::c_long = 28;
+const LINK_DETACH: libc::c_long = 34;
 const MAP_TYPE_HASH: u32 = 1;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
@@ -100,6 +102,20 @@ struct Attach {
     flags: u32,
 }
 
+#[repr(C)]
+struct Pinned {
+    path: u64,
+    descriptor: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+struct Link {
+    descriptor: u32,
+}
+
+impl Block for Pinned {}
+impl Block for Link {}
 impl Block for Load {}
 impl Block for Run {}
 impl Block for Id {}
@@ -131,6 +147,24 @@ fn raw(descriptor: &OwnedFd) -> u32 {
 
 fn address<T>(slice: &[T]) -> u64 {
     slice.as_ptr() as u64
+}
+
+/// Takes the program of a pinned link off, though others hold the link; the pin stays, leading
+/// nowhere.
+pub fn detach_link(pin: &std::path::Path) -> Result<()> {
+    let path = std::ffi::CString::new(pin.to_string_lossy().into_owned())?;
+    let mut pinned = Pinned {
+        path: address(path.as_bytes_with_nul()),
+        descriptor: 0,
+        flags: 0,
+    };
+    let link = call(OBJ_GET, &mut pinned).with_context(|| format!("{}", pin.display()))?;
+    let link = descriptor(link);
+    let mut block = Link {
+        descriptor: raw(&link),
+    };
+    call(LINK_DETACH, &mut block).context("detaching a link")?;
+    Ok(())
 }
 
 /// An XDP program in the kernel.

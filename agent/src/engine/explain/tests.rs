@@ -25,6 +25,7 @@ async fn world() -> World {
         index: 1,
         xdp_mode: agent_api::XdpMode::Native,
         program_id: 7,
+        attached: true,
     };
     world.engine.attached(vec![interface], false);
     world
