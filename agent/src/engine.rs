@@ -8,6 +8,7 @@ mod deny;
 mod explain;
 mod guard;
 mod journal;
+mod many;
 mod open;
 mod reconcile;
 mod rollout;
@@ -16,7 +17,9 @@ mod switch;
 mod view;
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
+    ops::{Deref, DerefMut},
     path::PathBuf,
     sync::{Arc, RwLock},
 };
@@ -28,13 +31,14 @@ use tokio::sync::{Mutex, MutexGuard, broadcast};
 use crate::{
     clock::{Clock, Moment},
     config::{Config, Service},
-    kernel::{KernelError, Maps, Switches, Watched},
+    kernel::{GrantId, KernelError, Maps, Switches, Watched},
     ledger::{Head, HolderRow, Ledger, LedgerError},
     policy::ServiceIds,
 };
 
 pub use close::Closing;
 pub use journal::{Flood, Verdict};
+use many::Late;
 pub use reconcile::{Moving, Reconciled};
 
 /// Events that a slow reader may fall behind before it is cut off.
@@ -93,13 +97,65 @@ impl State {
 
 /// What only one writer at a time may touch.
 pub(crate) struct Turn {
-    /// None: to be read again, because a commit was not acknowledged.
-    head: Option<Head>,
     /// Entries in the tables: IPv4, IPv6.
     used: [u64; 2],
+    /// Holders in the ledger, without those that are closed and wait to go.
+    holders: u64,
+    /// Grants that have, or had, several holders; all others have one. None: not counted yet, it
+    /// may be any.
+    shared: Option<HashSet<GrantId>>,
     flood: Flood,
     /// Closed in the kernel, but the ledger could not say so yet.
     unrecorded: Vec<HolderRow>,
+    late: Vec<Late>,
+    /// Whether closings may wait for their holders to go.
+    closings: bool,
+    /// Holders that the next sweep takes.
+    chunk: u32,
+}
+
+/// What the status says of the turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    used: [u64; 2],
+    holders: u64,
+    unrecorded: u64,
+}
+
+/// A turn that is taken. When it ends, the status shows what it did, so that nobody who only asks
+/// has to wait for a turn.
+struct Taken<'a> {
+    turn: MutexGuard<'a, Turn>,
+    figures: &'a RwLock<Figures>,
+}
+
+impl Deref for Taken<'_> {
+    type Target = Turn;
+
+    fn deref(&self) -> &Turn {
+        &self.turn
+    }
+}
+
+impl DerefMut for Taken<'_> {
+    fn deref_mut(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let late: u64 = self.turn.late.iter().map(Late::count).sum();
+        let figures = Figures {
+            used: self.turn.used,
+            holders: self.turn.holders,
+            unrecorded: late + self.turn.unrecorded.len() as u64,
+        };
+        match self.figures.write() {
+            Ok(mut shown) => *shown = figures,
+            Err(poisoned) => *poisoned.into_inner() = figures,
+        }
+    }
 }
 
 /// The engine. Cheap to share; all writing takes turns.
@@ -110,6 +166,10 @@ pub struct Engine {
     config_path: PathBuf,
     state: RwLock<Arc<State>>,
     turn: Mutex<Turn>,
+    figures: RwLock<Figures>,
+    /// The end of the audit's chain, touched by whoever writes. None: to be read again, because a
+    /// commit was not acknowledged.
+    head: Mutex<Option<Head>>,
     events: broadcast::Sender<AuditRecord>,
     started: Timestamp,
 }
@@ -127,12 +187,16 @@ impl Engine {
         let names: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
         let ids = ledger.service_ids(&names).await?;
         let switches = switch::remembered(&ledger, &config).await?;
-        let (v4, v6, _) = ledger.counts().await?;
         let turn = Turn {
-            head: None,
-            used: [v4, v6],
+            used: [0, 0],
+            holders: 0,
+            // What is in the ledger is counted when it is read: see `reconcile`.
+            shared: ledger.is_empty().await?.then(HashSet::new),
             flood: Flood::default(),
             unrecorded: Vec::new(),
+            late: Vec::new(),
+            closings: ledger.has_closings().await?,
+            chunk: sweep::CHUNK,
         };
         let started = clock.now().wall;
         let state = State {
@@ -153,6 +217,8 @@ impl Engine {
             config_path,
             state: RwLock::new(Arc::new(state)),
             turn: Mutex::new(turn),
+            figures: RwLock::default(),
+            head: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             started,
         })
@@ -189,8 +255,18 @@ impl Engine {
         }
     }
 
-    async fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().await
+    async fn turn(&self) -> Taken<'_> {
+        Taken {
+            turn: self.turn.lock().await,
+            figures: &self.figures,
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        match self.figures.read() {
+            Ok(figures) => *figures,
+            Err(poisoned) => *poisoned.into_inner(),
+        }
     }
 }
 

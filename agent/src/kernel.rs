@@ -70,6 +70,10 @@ pub trait Maps: Send + Sync {
     fn read(&self, id: GrantId) -> Result<Option<Grant>, KernelError>;
     /// Inserts or replaces one grant; [`KernelError::Full`] when no entry is free.
     fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError>;
+    /// Says how many grants are about to come, IPv4 and IPv6, so that room is made once.
+    fn make_room(&self, _grants: [u64; 2]) -> Result<(), KernelError> {
+        Ok(())
+    }
     /// Removes one grant. Ok if it was not there.
     fn remove(&self, id: GrantId) -> Result<(), KernelError>;
     /// Inserts or replaces many.

@@ -4,8 +4,10 @@
 //! connection writes, a few read. The ledger decides nothing; the engine says what to write.
 
 mod audit;
+mod closings;
 mod denies;
 mod holders;
+mod pieces;
 mod settings;
 
 use std::{
@@ -20,17 +22,27 @@ use sqlx::{
 
 use crate::clock::Moment;
 
+use audit::hex;
 pub use audit::{Entry, Head};
+pub use closings::ClosingRow;
+pub(crate) use closings::{closed_holders, end_closing, first_closing, put_closing, reopen};
 pub use denies::DenyRow;
 pub(crate) use denies::{put_deny, remove_deny, remove_ended_denies};
 pub use holders::{GrantRow, HolderRow, Selection};
-pub(crate) use holders::{put_holder, remove_holder, restore_holder};
+pub(crate) use holders::{put_holder, remove_holder, remove_holders, restore_holder};
 pub(crate) use settings::put_setting;
 
 /// Written into SQLite's own header fields, so that another program's file is not mistaken for a
 /// ledger and a ledger of another layout is not misread.
 const APPLICATION_ID: i64 = 0x7365_6b69;
 const SCHEMA_VERSION: i64 = 1;
+/// The same while closings wait, which an older agent must not overlook.
+const LATE_VERSION: i64 = 2;
+/// Pages in the write-ahead log at which a commit folds them into the file, which takes a while.
+/// The agent's chores do so earlier, and hold nobody up: see [`Ledger::fold`].
+const LOG_PAGES: &str = "8192";
+/// The writer's memory for pages, as SQLite counts it: negative means KiB.
+const CACHE: &str = "-8192";
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +80,8 @@ impl Ledger {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging()
-            .pragma("trusted_schema", "OFF");
+            .pragma("trusted_schema", "OFF")
+            .pragma("wal_autocheckpoint", LOG_PAGES);
         private_file(path).map_err(|e| LedgerError::Open {
             path: path.to_owned(),
             source: sqlx::Error::Io(e),
@@ -80,7 +93,7 @@ impl Ledger {
             .before_acquire(|connection, _| {
                 Box::pin(async move { Ok(!connection.is_in_transaction()) })
             })
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", CACHE))
             .await;
         let writer = writer.map_err(|source| unusable(path, source))?;
         let readers = pool(4).connect_lazy_with(options);
@@ -96,6 +109,20 @@ impl Ledger {
     /// A transaction that holds the only writing connection.
     pub async fn write(&self) -> Result<Writing, LedgerError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Whether nobody holds anything.
+    pub async fn is_empty(&self) -> Result<bool, LedgerError> {
+        let none = sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM holders)");
+        Ok(none.fetch_one(&self.readers).await?)
+    }
+
+    /// Folds the write-ahead log into the file as far as that holds nobody up.
+    pub async fn fold(&self) -> Result<(), LedgerError> {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(())
     }
 
     /// Closes all connections, which also folds the write-ahead log into the file.
@@ -127,7 +154,7 @@ impl Ledger {
             });
         }
         let found = number("PRAGMA user_version").await?;
-        if found != SCHEMA_VERSION {
+        if ![SCHEMA_VERSION, LATE_VERSION].contains(&found) {
             return Err(LedgerError::OtherVersion {
                 path: path.to_owned(),
                 found,
@@ -143,6 +170,11 @@ impl Ledger {
                 reason: verdict,
             });
         }
+        // Ledgers of earlier agents have no such tables.
+        sqlx::raw_sql(include_str!("ledger/closings.sql"))
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 
@@ -153,10 +185,15 @@ impl Ledger {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed)?;
-        sqlx::raw_sql(include_str!("ledger/schema.sql"))
-            .execute(&mut *writing)
-            .await
-            .map_err(failed)?;
+        for sql in [
+            include_str!("ledger/schema.sql"),
+            include_str!("ledger/closings.sql"),
+        ] {
+            sqlx::raw_sql(sql)
+                .execute(&mut *writing)
+                .await
+                .map_err(failed)?;
+        }
         // Pragmas take no parameters; both values are our own constants.
         let stamp = sqlx::AssertSqlSafe(format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"

@@ -36,6 +36,10 @@ pub(super) struct Run {
 const LOOK: Duration = Duration::from_secs(1);
 /// How often what has ended is swept.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Holders that go before the ledger's log is folded in.
+const FOLD_AFTER: u64 = 20_000;
+/// After each transaction that only tidies up.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often idle grants are looked for, and the time is noted in the ledger.
 const IDLE_SWEEP: Duration = Duration::from_secs(30);
 /// How often the agent tells the kernel that it is alive, and how long that is believed.
@@ -207,6 +211,7 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
     if let Err(error) = engine.record_unrecorded().await {
         tracing::error!(%error, "closed holders are not in the ledger and return at the next start");
     }
+    finish_closings(&engine).await;
     let reason = if detached {
         "the filter was detached"
     } else {
@@ -221,6 +226,19 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
     }
     engine.ledger().close().await;
     tracing::info!(reason, "stopped");
+}
+
+/// What is closed stays closed either way; without this an older agent would refuse the ledger.
+async fn finish_closings(engine: &Engine) {
+    let all = async {
+        while engine.drain().await? > 0 {}
+        Ok::<(), crate::engine::ProblemBox>(())
+    };
+    match tokio::time::timeout(Duration::from_secs(5), all).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the next start removes what was closed"),
+        Err(_) => tracing::info!("the next start removes the rest of what was closed"),
+    }
 }
 
 async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) {
@@ -333,7 +351,26 @@ async fn sample(
 
 async fn sweep_once(engine: &Engine) -> Result<(), crate::engine::ProblemBox> {
     engine.record_unrecorded().await?;
-    while engine.sweep().await? > 0 {}
+    // What ends by the hundred thousand does not keep the other chores waiting: the rest is for the
+    // next second.
+    let watch = Stopwatch::start();
+    let mut unfolded = 0;
+    while watch.elapsed() < SWEEP {
+        let drained = engine.drain().await?;
+        let swept = engine.sweep().await?;
+        if drained + swept == 0 {
+            break;
+        }
+        if drained > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        unfolded += drained + swept;
+        if unfolded >= FOLD_AFTER {
+            engine.ledger().fold().await?;
+            unfolded = 0;
+        }
+    }
+    engine.ledger().fold().await?;
     engine.sweep_denies().await?;
     engine.flush_folded().await
 }

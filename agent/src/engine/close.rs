@@ -11,8 +11,8 @@ use crate::{
     ledger::{Entry, HolderRow, Selection},
 };
 
-/// Holders that are named in a reply.
-const NAMED: usize = 1_000;
+/// Holders that are named in a reply. More than these are closed as one, see `many`.
+const NAMED: u32 = 1_000;
 /// Holders in one transaction of a large close.
 const CHUNK: usize = 5_000;
 
@@ -73,7 +73,13 @@ impl Engine {
         };
         let mut turn = self.turn().await;
         let now = self.now();
-        let mut rows = self.ledger.holders(&selection).await?;
+        let mut rows = self.ledger.first_holders(&selection, NAMED + 1).await?;
+        if rows.len() > NAMED as usize {
+            rows.truncate(NAMED as usize);
+            return self
+                .close_many(&mut turn, selection, closing, &rows, arrived)
+                .await;
+        }
         rows.retain(|row| !turn.is_struck(row));
         let whole = selection.user.is_none() && selection.opened_by.is_none();
         let remaining = if whole {
@@ -92,7 +98,7 @@ impl Engine {
         };
         let closed = Closed {
             count: rows.len() as u64,
-            closed: rows.iter().take(NAMED).map(named).collect(),
+            closed: rows.iter().map(named).collect(),
             map_changed_after_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         };
         self.strike(&mut turn, rows, &remaining, &closing, now)
@@ -109,21 +115,17 @@ impl Engine {
     ) -> Result<HashMap<GrantId, (u64, u64)>, ProblemBox> {
         let mut left: HashMap<GrantId, (u64, u64)> = HashMap::new();
         let mut leaving: HashMap<GrantId, Vec<&HolderRow>> = HashMap::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| turn.is_shared(row.id)) {
             leaving.entry(row.id).or_default().push(row);
         }
         for (id, gone) in leaving {
-            let holders = self.ledger.holders(&open::of(id)).await?;
-            let staying = holders.iter().filter(|row| {
+            let mut holders = self.ledger.holders(&open::of(id)).await?;
+            holders.retain(|row| {
                 row.deadline_boot_ns > now.boot_ns
                     && !turn.is_struck(row)
                     && !gone.iter().any(|other| other.is_same(row))
             });
-            for row in staying {
-                let (deadline, idle) = left.entry(id).or_insert((0, row.idle_ns));
-                *deadline = row.deadline_boot_ns.max(*deadline);
-                *idle = open::longer_idle(*idle, row.idle_ns);
-            }
+            left.extend(open::limits(&holders).map(|limits| (id, limits)));
         }
         Ok(left)
     }
@@ -144,19 +146,29 @@ impl Engine {
             [one] => self.maps.remove(*one)?,
             many => self.maps.remove_many(many)?,
         }
-        for (&id, &(deadline_ns, idle_ns)) in remaining {
-            if let Some(grant) = self.maps.read(id)? {
-                self.maps.put(
-                    id,
-                    filter_abi::Grant {
-                        deadline_ns,
-                        idle_ns,
-                        ..grant
-                    },
-                )?;
-            }
+        for (&id, &limits) in remaining {
+            self.shorten(id, limits)?;
         }
         Ok(())
+    }
+
+    /// Gives a grant the limits that its other holders have.
+    pub(super) fn shorten(
+        &self,
+        id: GrantId,
+        (deadline_ns, idle_ns): (u64, u64),
+    ) -> Result<(), KernelError> {
+        let Some(grant) = self.maps.read(id)? else {
+            return Ok(());
+        };
+        self.maps.put(
+            id,
+            filter_abi::Grant {
+                deadline_ns,
+                idle_ns,
+                ..grant
+            },
+        )
     }
 
     /// Strikes closed holders from the ledger. If that fails they stay shut, are remembered, and
@@ -173,9 +185,11 @@ impl Engine {
         for row in &rows {
             if last != Some(row.id) && !remaining.contains_key(&row.id) {
                 open::subtract(&mut turn.used, row.id.source, 1);
+                turn.forget_shared(row.id);
             }
             last = Some(row.id);
         }
+        turn.holders = turn.holders.saturating_sub(rows.len() as u64);
         // Remembered before the first wait and forgotten chunk by chunk as they are recorded.
         let already = turn.unrecorded.len();
         turn.unrecorded.extend_from_slice(&rows);
@@ -201,19 +215,17 @@ impl Engine {
     ) -> Result<(), ProblemBox> {
         let state = self.state();
         let mut writing = self.ledger.write().await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in rows {
-            crate::ledger::remove_holder(&mut writing, row).await?;
-            entries.push(Entry {
-                user: Some(row.user.clone()),
-                source: Some(row.id.source),
-                service: Some(state.service_name(row.id.service)),
-                factor: row.factor.clone(),
-                reason: closing.reason.clone(),
-                request_id: closing.request_id.clone(),
-                ..Entry::ok(closing.kind, &closing.actor)
-            });
-        }
+        crate::ledger::remove_holders(&mut writing, rows).await?;
+        let entry = |row: &HolderRow| Entry {
+            user: Some(row.user.clone()),
+            source: Some(row.id.source),
+            service: Some(state.service_name(row.id.service)),
+            factor: row.factor.clone(),
+            reason: closing.reason.clone(),
+            request_id: closing.request_id.clone(),
+            ..Entry::ok(closing.kind, &closing.actor)
+        };
+        let entries = rows.iter().map(entry).collect();
         self.commit(turn, writing, now.wall, entries).await
     }
 
@@ -224,6 +236,11 @@ impl Engine {
     }
 
     pub(super) async fn record_late(&self, turn: &mut Turn) -> Result<(), ProblemBox> {
+        self.record_closings(turn).await?;
+        if turn.closings {
+            // New ones come in turns only, so what is seen here is true until this turn ends.
+            turn.closings = self.ledger.has_closings().await?;
+        }
         if turn.unrecorded.is_empty() {
             return Ok(());
         }
@@ -247,5 +264,20 @@ impl Turn {
     /// Whether a row of the ledger was closed already and only waits to be struck.
     pub(super) fn is_struck(&self, row: &HolderRow) -> bool {
         self.unrecorded.iter().any(|struck| struck.is_same(row))
+            || self.late.iter().any(|late| late.covers(row))
+    }
+
+    /// Whether a grant may have several holders.
+    pub(super) fn is_shared(&self, id: GrantId) -> bool {
+        self.shared
+            .as_ref()
+            .is_none_or(|shared| shared.contains(&id))
+    }
+
+    /// Nobody holds this grant any more.
+    pub(super) fn forget_shared(&mut self, id: GrantId) {
+        if let Some(shared) = &mut self.shared {
+            shared.remove(&id);
+        }
     }
 }

@@ -76,22 +76,32 @@ impl Engine {
     /// Appends records in the caller's transaction and commits it; tells the listeners afterwards.
     pub(super) async fn commit(
         &self,
-        turn: &mut Turn,
+        _turn: &mut Turn,
+        writing: Writing,
+        at: Timestamp,
+        entries: Vec<Entry>,
+    ) -> Result<(), ProblemBox> {
+        self.append(writing, at, entries).await
+    }
+
+    /// The same for what needs no turn.
+    pub(super) async fn append(
+        &self,
         mut writing: Writing,
         at: Timestamp,
         entries: Vec<Entry>,
     ) -> Result<(), ProblemBox> {
+        // Only who has the writing connection gets here, so nobody waits for this lock.
+        let mut chain = self.head.lock().await;
         // Unknown until the commit is acknowledged: a failed acknowledgement can hide a commit.
-        let mut head = match turn.head.take() {
+        let mut head = match chain.take() {
             Some(head) => head,
             None => Head::read(&mut writing).await?,
         };
-        let mut records = Vec::with_capacity(entries.len());
-        for entry in entries {
-            records.push(head.append(&mut writing, at, entry).await?);
-        }
+        let records = head.append(&mut writing, at, entries).await?;
         writing.commit().await?;
-        turn.head = Some(head);
+        *chain = Some(head);
+        drop(chain);
         for record in records {
             self.tell(record);
         }

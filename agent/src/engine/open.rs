@@ -102,10 +102,17 @@ impl Engine {
             request_id: request.request_id.clone().map(cut),
             ..Entry::ok(AuditKind::Grant, &caller.name())
         };
+        let mut entries = vec![entry];
         let mut writing = self.ledger.write().await?;
+        if turn.closings {
+            let struck = crate::ledger::reopen(&mut writing, &holder).await?;
+            let closed = struck.map(|(closing, row)| self.closed_entry(&closing, &row));
+            entries.splice(0..0, closed);
+        }
         crate::ledger::put_holder(&mut writing, &holder).await?;
-        self.commit(&mut turn, writing, now.wall, vec![entry])
-            .await?;
+        // Before the first wait: a grant may count as shared and not be, never the other way round.
+        turn.note_shared(&holder, &before);
+        self.commit(&mut turn, writing, now.wall, entries).await?;
         if before.is_empty() {
             add(&mut turn.used, source);
         }
@@ -115,6 +122,9 @@ impl Engine {
         }
         turn.unrecorded
             .retain(|row| row.id != id || row.user != holder.user);
+        if !before.iter().any(|row| row.is_same(&holder)) {
+            turn.holders += 1;
+        }
         drop(turn);
         let view = self.view(id, self.now()).await?;
         view.ok_or_else(|| {
@@ -228,6 +238,23 @@ pub(super) fn of(id: GrantId) -> Selection {
         service: Some(id.service),
         ..Selection::default()
     }
+}
+
+impl Turn {
+    /// Remembers a grant that gets another holder.
+    fn note_shared(&mut self, holder: &HolderRow, before: &[HolderRow]) {
+        let others = before.iter().any(|row| !row.is_same(holder));
+        if let Some(shared) = self.shared.as_mut().filter(|_| others) {
+            shared.insert(holder.id);
+        }
+    }
+}
+
+/// What these holders of one grant amount to: deadline and idle limit. None: there are none.
+pub(super) fn limits(holders: &[HolderRow]) -> Option<(u64, u64)> {
+    let deadline = holders.iter().map(|row| row.deadline_boot_ns).max()?;
+    let idle = holders.iter().map(|row| row.idle_ns).reduce(longer_idle)?;
+    Some((deadline, idle))
 }
 
 /// 0 means no limit and wins.

@@ -1,9 +1,11 @@
 //! Making the kernel map say what the ledger says. Removes before it adds.
 
+use std::collections::HashSet;
+
 use agent_api::AuditKind;
 use filter_abi::Grant;
 
-use super::{AGENT_ACTOR, Engine, ProblemBox};
+use super::{AGENT_ACTOR, Engine, ProblemBox, Turn, open};
 use crate::{
     clock::Moment,
     kernel::GrantId,
@@ -38,6 +40,7 @@ struct Wanted {
 
 impl Wanted {
     fn new(mut rows: Vec<GrantRow>) -> Self {
+        rows.retain(GrantRow::is_live);
         rows.sort_unstable_by_key(|row| row.id);
         let found = vec![false; rows.len()];
         Self { rows, found }
@@ -60,11 +63,48 @@ impl Wanted {
     }
 }
 
+/// What a full read of the ledger counts on the way.
+#[derive(Default)]
+struct Count {
+    used: [u64; 2],
+    holders: u64,
+    /// Grants that have several holders.
+    shared: HashSet<GrantId>,
+}
+
+impl Count {
+    fn add(&mut self, rows: &[GrantRow]) {
+        for row in rows {
+            open::add(&mut self.used, row.id.source);
+            self.holders += u64::from(row.holders);
+            if row.holders > 1 {
+                self.shared.insert(row.id);
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Whether the ledger still names holders that are closed.
+    fn lags(&self) -> bool {
+        self.closings || !self.unrecorded.is_empty() || !self.late.is_empty()
+    }
+}
+
 impl Engine {
     /// Compares and mends.
     pub async fn reconcile(&self, moving: Moving) -> Result<Reconciled, ProblemBox> {
         let done = match moving {
-            Moving::Still => self.reconcile_still().await?,
+            Moving::Still => match self.reconcile_still().await {
+                Ok(done) => done,
+                Err(error) => {
+                    // Not everything was read, so it was not counted either.
+                    let (v4, v6, holders) = self.ledger.counts().await?;
+                    let mut turn = self.turn().await;
+                    (turn.used, turn.holders, turn.shared) = ([v4, v6], holders, None);
+                    return Err(error);
+                }
+            },
             Moving::Running => self.reconcile_running().await?,
         };
         if moving == Moving::Running && done != Reconciled::default() {
@@ -93,7 +133,8 @@ impl Engine {
         if empty {
             return self.restore(now).await;
         }
-        let mut wanted = self.wanted(now).await?;
+        let (mut wanted, count) = self.wanted(now).await?;
+        self.counted(count).await;
         let mut remove = Vec::new();
         let mut rewrite = Vec::new();
         self.maps.scan(&mut |entries| {
@@ -129,16 +170,22 @@ impl Engine {
     async fn restore(&self, now: Moment) -> Result<Reconciled, ProblemBox> {
         let mut written = 0u64;
         let mut failed = None;
+        let mut count = Count::default();
+        let (v4, v6) = self.ledger.holder_counts().await?;
+        self.maps.make_room([v4, v6])?;
         self.ledger
             .each_grant(now.boot_ns, |rows| {
+                count.add(rows);
                 if failed.is_none() {
+                    let live = rows.iter().filter(|row| row.is_live());
                     let grants: Vec<(GrantId, Grant)> =
-                        rows.iter().map(|row| (row.id, fresh(row, now))).collect();
+                        live.map(|row| (row.id, fresh(row, now))).collect();
                     written += grants.len() as u64;
                     failed = self.maps.put_many(&grants).err();
                 }
             })
             .await?;
+        self.counted(count).await;
         match failed {
             Some(error) => Err(error.into()),
             None => Ok(Reconciled {
@@ -148,20 +195,32 @@ impl Engine {
         }
     }
 
-    async fn wanted(&self, now: Moment) -> Result<Wanted, ProblemBox> {
+    async fn wanted(&self, now: Moment) -> Result<(Wanted, Count), ProblemBox> {
         let mut all = Vec::new();
+        let mut count = Count::default();
         self.ledger
-            .each_grant(now.boot_ns, |rows| all.extend_from_slice(rows))
+            .each_grant(now.boot_ns, |rows| {
+                count.add(rows);
+                all.extend_from_slice(rows);
+            })
             .await?;
-        Ok(Wanted::new(all))
+        Ok((Wanted::new(all), count))
+    }
+
+    /// Takes over what was counted while nobody could change it.
+    async fn counted(&self, count: Count) {
+        let mut turn = self.turn().await;
+        turn.used = count.used;
+        turn.holders = count.holders;
+        turn.shared = Some(count.shared);
     }
 
     async fn reconcile_running(&self) -> Result<Reconciled, ProblemBox> {
-        if !self.turn().await.unrecorded.is_empty() {
+        if self.turn().await.lags() {
             // The ledger lags behind the map, so it is no judge of it now.
             return Ok(Reconciled::default());
         }
-        let mut wanted = self.wanted(self.now()).await?;
+        let (mut wanted, _) = self.wanted(self.now()).await?;
         let mut suspects = Vec::new();
         self.maps.scan(&mut |entries| {
             for (id, grant) in entries {
@@ -177,7 +236,7 @@ impl Engine {
             let turn = self.turn().await;
             let now = self.now();
             let row = self.ledger.grant(id, now.boot_ns).await?;
-            if turn.unrecorded.iter().any(|row| row.id == id) {
+            if turn.unrecorded.iter().any(|row| row.id == id) || !turn.late.is_empty() {
                 continue;
             }
             match (row, self.maps.read(id)?) {

@@ -3,13 +3,22 @@
 //! The kernel has stopped admitting them already; sweeping frees their places and says so in the
 //! audit.
 
-use agent_api::AuditKind;
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::{AGENT_ACTOR, Closing, Engine, ProblemBox, open};
-use crate::kernel::GrantId;
+use agent_api::{AuditKind, ProblemCode};
 
-/// Holders swept in one turn, so that requests wait a few milliseconds at most.
-const CHUNK: u32 = 200;
+use super::{AGENT_ACTOR, Closing, Engine, ProblemBox, Turn, open, problem};
+use crate::{
+    clock::Stopwatch,
+    kernel::{GrantId, KernelError},
+};
+
+/// Holders swept in the first turn; later ones take what fits.
+pub(super) const CHUNK: u32 = 200;
+const CHUNKS: RangeInclusive<u32> = 100..=2_000;
+/// How long a turn may take, so that requests wait a few milliseconds at most.
+const SHORT: Duration = Duration::from_millis(3);
+const LONG: Duration = Duration::from_millis(5);
 
 impl Engine {
     /// Tells the kernel that the agent is alive, for so long.
@@ -19,12 +28,13 @@ impl Engine {
         Ok(self.maps.heartbeat(until)?)
     }
 
-    /// One sweep of holders whose deadline has passed. Returns how many ended; call again while
-    /// it returns a full chunk.
+    /// One sweep of holders whose deadline has passed. Returns how many ended; call again until it
+    /// returns 0.
     pub async fn sweep(&self) -> Result<u64, ProblemBox> {
         let mut turn = self.turn().await;
+        let watch = Stopwatch::start();
         let now = self.now();
-        let mut rows = self.ledger.ended(now.boot_ns, CHUNK).await?;
+        let mut rows = self.ledger.ended(now.boot_ns, turn.chunk).await?;
         if rows.is_empty() {
             return Ok(0);
         }
@@ -41,17 +51,27 @@ impl Engine {
         let count = rows.len() as u64;
         self.strike(&mut turn, rows, &remaining, &closing, now)
             .await?;
+        turn.adapt(count, watch.elapsed());
         Ok(count)
     }
 
     /// Ends grants that were silent for longer than their idle limit.
     pub async fn sweep_idle(&self) -> Result<u64, ProblemBox> {
         let boot_ns = self.now().boot_ns;
-        let mut idle: Vec<GrantId> = Vec::new();
-        self.maps.scan(&mut |entries| {
-            let too_long = entries.iter().filter(|(_, grant)| is_idle(grant, boot_ns));
-            idle.extend(too_long.map(|(id, _)| *id));
-        })?;
+        let maps = Arc::clone(&self.maps);
+        // A look at a million grants takes long enough to keep requests waiting.
+        let looked = tokio::task::spawn_blocking(move || -> Result<_, KernelError> {
+            let mut idle: Vec<GrantId> = Vec::new();
+            maps.scan(&mut |entries| {
+                let too_long = entries.iter().filter(|(_, grant)| is_idle(grant, boot_ns));
+                idle.extend(too_long.map(|(id, _)| *id));
+            })?;
+            Ok(idle)
+        });
+        let idle = looked.await.map_err(|error| {
+            let text = format!("looking for idle grants was cut short: {error}");
+            problem(ProblemCode::Unavailable, text)
+        })??;
         let mut ended = 0;
         for id in idle {
             let mut turn = self.turn().await;
@@ -77,6 +97,21 @@ impl Engine {
                 .await?;
         }
         Ok(ended)
+    }
+}
+
+impl Turn {
+    /// Takes fewer holders next time if these took long, more if there was time left.
+    fn adapt(&mut self, count: u64, took: Duration) {
+        let full = count >= u64::from(self.chunk);
+        let next = if took > LONG {
+            self.chunk / 2
+        } else if full && took < SHORT {
+            self.chunk + self.chunk / 4
+        } else {
+            self.chunk
+        };
+        self.chunk = next.clamp(*CHUNKS.start(), *CHUNKS.end());
     }
 }
 

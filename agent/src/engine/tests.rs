@@ -2,6 +2,7 @@
 
 mod closing;
 mod journal;
+mod many;
 mod opening;
 mod reconciling;
 mod rollout;

@@ -7,7 +7,7 @@ use agent_api::{
 use filter_abi::{ABI_VERSION, Action, Reason};
 use jiff::Timestamp;
 
-use super::{Caller, Engine, ProblemBox, open, problem, switch};
+use super::{Caller, Engine, Figures, ProblemBox, open, problem, switch};
 use crate::{
     clock::Moment,
     kernel::GrantId,
@@ -107,13 +107,13 @@ impl Engine {
 
     async fn try_status(&self, caller: &Caller) -> Result<Status, ProblemBox> {
         let state = self.state();
-        let (used, unrecorded) = {
-            let turn = self.turn().await;
-            (turn.used, turn.unrecorded.len())
-        };
+        let Figures {
+            used,
+            holders,
+            unrecorded,
+        } = self.figures();
         let capacity = u64::from(state.config.filter.capacity);
         let [v4, v6] = used;
-        let holders = self.ledger.holder_count().await?;
         let mut warnings = Vec::new();
         let interfaces = self.interfaces();
         warnings.extend(self.lost_interfaces());

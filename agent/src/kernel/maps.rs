@@ -93,7 +93,7 @@ impl FilterMaps {
             settings,
         };
         maps.key(current)?;
-        maps.renew(&mut maps.changing(), 0)?;
+        maps.renew(&mut maps.changing(), [0, 0])?;
         Ok(maps)
     }
 
@@ -155,9 +155,11 @@ impl FilterMaps {
         Ok(())
     }
 
-    /// Makes the filters of sources anew, with room for `more` grants.
-    fn renew(&self, changing: &mut Changing, more: usize) -> Result<(), KernelError> {
+    /// Makes the filters of sources anew, with room for `more` grants, IPv4
+    /// and IPv6.
+    fn renew(&self, changing: &mut Changing, more: [usize; 2]) -> Result<(), KernelError> {
         let (_, settings) = current(&self.settings)?;
+        let [more_v4, more_v6] = more;
         let mut numbers = Vec::new();
         self.v4.scan(|grants| {
             numbers.extend(
@@ -168,7 +170,7 @@ impl FilterMaps {
         })?;
         let v4 = changing
             .v4
-            .renew(&self.sources, settings.seed, &numbers, more)?;
+            .renew(&self.sources, settings.seed, &numbers, more_v4)?;
         numbers.clear();
         self.v6.scan(|grants| {
             numbers.extend(
@@ -179,7 +181,7 @@ impl FilterMaps {
         })?;
         let v6 = changing
             .v6
-            .renew(&self.sources, settings.seed, &numbers, more)?;
+            .renew(&self.sources, settings.seed, &numbers, more_v6)?;
         self.change(|settings| {
             settings.sources_v4 = v4;
             settings.sources_v6 = v6;
@@ -189,8 +191,10 @@ impl FilterMaps {
     /// Marks the sources of grants that are about to be written.
     fn mark(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError> {
         let mut changing = self.changing();
-        if !changing.v4.has_room(grants.len()) || !changing.v6.has_room(grants.len()) {
-            self.renew(&mut changing, grants.len())?;
+        let v4 = grants.iter().filter(|(id, _)| id.source.is_ipv4()).count();
+        let v6 = grants.len() - v4;
+        if !changing.v4.has_room(v4) || !changing.v6.has_room(v6) {
+            self.renew(&mut changing, [v4, v6])?;
         }
         let (_, settings) = current(&self.settings)?;
         let sources = || grants.iter().map(|(id, _)| id.source);
@@ -274,6 +278,11 @@ impl Maps for FilterMaps {
                 .put(source.octets(), service, &grant)
                 .map_err(|error| self.full("IPv6", error)),
         }
+    }
+
+    fn make_room(&self, grants: [u64; 2]) -> Result<(), KernelError> {
+        let more = grants.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        self.renew(&mut self.changing(), more)
     }
 
     fn remove(&self, GrantId { source, service }: GrantId) -> Result<(), KernelError> {

@@ -66,49 +66,61 @@ impl Head {
         })
     }
 
-    /// Appends one record inside a transaction and moves on. The caller keeps the new head only
-    /// if the transaction commits.
+    /// Appends records inside a transaction and moves on. The caller keeps the new head only if
+    /// the transaction commits.
     pub(crate) async fn append(
         &mut self,
         writing: &mut Writing,
         at: Timestamp,
-        entry: Entry,
-    ) -> Result<AuditRecord, sqlx::Error> {
+        entries: Vec<Entry>,
+    ) -> Result<Vec<AuditRecord>, sqlx::Error> {
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
-        let mut record = AuditRecord {
-            seq: self.seq + 1,
-            at,
-            kind: entry.kind.unwrap_or(AuditKind::Refuse),
-            actor: entry.actor,
-            outcome: entry.outcome,
-            user: entry.user,
-            source: entry.source,
-            service: entry.service,
-            factor: entry.factor,
-            token: entry.token,
-            reason: entry.reason,
-            request_id: entry.request_id,
-            count: entry.count.max(1),
-            hash: String::new(),
-        };
-        // The bytes that are hashed are the bytes that are stored, so verifying needs no rules
-        // about how JSON is written. The hash itself stands empty in them.
-        let text =
-            serde_json::to_string(&record).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-        let hash = join(&self.hash, &text);
-        sqlx::query("INSERT INTO audit (seq, at_ms, record, hash) VALUES ($1, $2, $3, $4)")
-            .bind(signed(record.seq))
-            .bind(at.as_millisecond())
-            .bind(&text)
-            .bind(hash.as_slice())
-            .execute(&mut **writing)
-            .await?;
-        *self = Self {
-            seq: record.seq,
-            hash,
-        };
-        record.hash = hex(&hash);
-        Ok(record)
+        let failed = |error| sqlx::Error::Encode(Box::new(error));
+        let mut records = Vec::with_capacity(entries.len());
+        let mut rows: Vec<(u64, String, String)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let mut record = record(self.seq + 1, at, entry);
+            // The bytes that are hashed are the bytes that are stored, so verifying needs no rules
+            // about how JSON is written. The hash itself stands empty in them.
+            let text = serde_json::to_string(&record).map_err(failed)?;
+            let hash = join(&self.hash, &text);
+            record.hash = hex(&hash);
+            *self = Self {
+                seq: record.seq,
+                hash,
+            };
+            rows.push((record.seq, text, record.hash.clone()));
+            records.push(record);
+        }
+        // One statement for all, because each costs more than the row it writes.
+        sqlx::query(
+            "INSERT INTO audit (seq, at_ms, record, hash) SELECT value ->> 0, $1, value ->> 1, \
+             unhex(value ->> 2) FROM json_each($2) ORDER BY key",
+        )
+        .bind(at.as_millisecond())
+        .bind(serde_json::to_string(&rows).map_err(failed)?)
+        .execute(&mut **writing)
+        .await?;
+        Ok(records)
+    }
+}
+
+fn record(seq: u64, at: Timestamp, entry: Entry) -> AuditRecord {
+    AuditRecord {
+        seq,
+        at,
+        kind: entry.kind.unwrap_or(AuditKind::Refuse),
+        actor: entry.actor,
+        outcome: entry.outcome,
+        user: entry.user,
+        source: entry.source,
+        service: entry.service,
+        factor: entry.factor,
+        token: entry.token,
+        reason: entry.reason,
+        request_id: entry.request_id,
+        count: entry.count.max(1),
+        hash: String::new(),
     }
 }
 
@@ -119,7 +131,7 @@ fn join(previous: &[u8; 32], record: &str) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         // Writing to a String cannot fail.

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, SqlitePool, sqlite::SqliteRow};
-use tokio::sync::mpsc;
+use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
-use super::{Ledger, LedgerError, Writing};
+use super::{Ledger, LedgerError, Writing, closings::OPEN};
 use crate::kernel::GrantId;
 
 /// One holder.
@@ -33,15 +32,30 @@ impl HolderRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantRow {
     pub id: GrantId,
-    /// The latest holder's.
+    /// The latest holder's; 0: all have ended.
     pub deadline_boot_ns: u64,
     /// The most generous holder's; 0: no idle limit.
     pub idle_ns: u64,
+    /// How many holders these are.
+    pub holders: u32,
 }
 
 impl GrantRow {
-    /// The later deadline; the longer idle limit, where none is the longest.
-    fn join(&mut self, other: Self) {
+    /// Whether anybody holds it who has not ended.
+    pub fn is_live(&self) -> bool {
+        self.deadline_boot_ns > 0
+    }
+
+    /// The later deadline; the longer idle limit, where none is the longest. Those that have ended,
+    /// with deadline 0, only count.
+    pub(super) fn join(&mut self, other: Self) {
+        self.holders = self.holders.saturating_add(other.holders);
+        if other.deadline_boot_ns == 0 {
+            return;
+        }
+        if self.deadline_boot_ns == 0 {
+            self.idle_ns = other.idle_ns;
+        }
         self.deadline_boot_ns = self.deadline_boot_ns.max(other.deadline_boot_ns);
         self.idle_ns = match (self.idle_ns, other.idle_ns) {
             (0, _) | (_, 0) => 0,
@@ -59,52 +73,24 @@ pub struct Selection {
     pub opened_by: Option<String>,
 }
 
-/// Holders in one piece of a full read.
-const PIECE: u32 = 8_192;
-
-/// One piece as one text: handing a row over costs several microseconds, so SQLite itself joins
-/// thousands of them, and a million are read in about a second instead of five.
-const PIECE_SQL: &str = "SELECT group_concat(hex(source) || ' ' || service || ' ' || \
-    deadline_boot_ns || ' ' || idle_ns, char(10)) FROM (SELECT source, service, deadline_boot_ns, \
-    idle_ns FROM holders WHERE (source, service) > ($1, $2) AND source < $3 \
-    AND deadline_boot_ns > $4 ORDER BY source, service LIMIT $5)";
+impl Selection {
+    /// Whether a holder is among them.
+    pub fn covers(&self, row: &HolderRow) -> bool {
+        self.source.is_none_or(|source| source == row.id.source)
+            && self.service.is_none_or(|service| service == row.id.service)
+            && self.user.as_ref().is_none_or(|user| *user == row.user)
+            && self
+                .opened_by
+                .as_ref()
+                .is_none_or(|by| *by == row.opened_by)
+    }
+}
 
 /// A holder without an idle limit lifts it for all: 0 counts as the largest.
 const GRANTS: &str = "SELECT source, service, max(deadline_boot_ns) AS deadline_boot_ns, \
-    CASE WHEN min(idle_ns) = 0 THEN 0 ELSE max(idle_ns) END AS idle_ns FROM holders";
+    CASE WHEN min(idle_ns) = 0 THEN 0 ELSE max(idle_ns) END AS idle_ns, count(*) AS holders FROM holders";
 
 impl Ledger {
-    /// Calls `show` for every grant that has not ended, in pieces and in no order. Two connections
-    /// read one half each.
-    pub async fn each_grant(
-        &self,
-        now_boot_ns: u64,
-        mut show: impl FnMut(&[GrantRow]),
-    ) -> Result<(), LedgerError> {
-        let middle: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT source FROM holders ORDER BY source LIMIT 1 OFFSET (SELECT count(*) / 2 FROM holders)",
-        )
-        .fetch_optional(&self.readers)
-        .await?;
-        let middle = middle.unwrap_or_default();
-        let (sender, mut receiver) = mpsc::channel(4);
-        // The empty source stands before all, and nothing is as long as the last bound.
-        for (from, to) in [(Vec::new(), middle.clone()), (middle, vec![0xff; 17])] {
-            let (readers, sender) = (self.readers.clone(), sender.clone());
-            tokio::spawn(async move {
-                if let Err(error) = pieces(&readers, from, to, signed(now_boot_ns), &sender).await {
-                    // A receiver that has gone away needs no error.
-                    let _ = sender.send(Err(error)).await;
-                }
-            });
-        }
-        drop(sender);
-        while let Some(piece) = receiver.recv().await {
-            show(&piece?);
-        }
-        Ok(())
-    }
-
     /// What the holders of one grant amount to now; None: nobody holds it.
     pub async fn grant(
         &self,
@@ -112,7 +98,7 @@ impl Ledger {
         now_boot_ns: u64,
     ) -> Result<Option<GrantRow>, LedgerError> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "{GRANTS} WHERE source = $1 AND service = $2 AND deadline_boot_ns > $3 GROUP BY source, service"
+            "{GRANTS} WHERE source = $1 AND service = $2 AND deadline_boot_ns > $3{OPEN} GROUP BY source, service"
         ));
         let row = sqlx::query(sql)
             .bind(source_bytes(id.source))
@@ -125,9 +111,20 @@ impl Ledger {
 
     /// Holders that match, ended ones included, in the order of their grants.
     pub async fn holders(&self, selection: &Selection) -> Result<Vec<HolderRow>, LedgerError> {
+        self.first_holders(selection, u32::MAX).await
+    }
+
+    /// The first of them.
+    pub async fn first_holders(
+        &self,
+        selection: &Selection,
+        limit: u32,
+    ) -> Result<Vec<HolderRow>, LedgerError> {
         let mut query = QueryBuilder::new("SELECT * FROM holders WHERE 1");
         narrow(&mut query, selection);
-        query.push(" ORDER BY source, service, user");
+        query.push(OPEN);
+        query.push(" ORDER BY source, service, user LIMIT ");
+        query.push_bind(limit);
         let rows = query.build().fetch_all(&self.readers).await?;
         Ok(rows
             .iter()
@@ -148,6 +145,7 @@ impl Ledger {
         );
         query.push_bind(signed(now_boot_ns));
         narrow(&mut query, selection);
+        query.push(OPEN);
         if let Some(after) = after {
             query
                 .push(" AND (source, service) > (")
@@ -163,9 +161,10 @@ impl Ledger {
 
     /// Holders whose deadline has passed, the oldest first.
     pub async fn ended(&self, now_boot_ns: u64, limit: u32) -> Result<Vec<HolderRow>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT * FROM holders WHERE deadline_boot_ns <= $1 ORDER BY deadline_boot_ns LIMIT $2",
-        )
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT * FROM holders WHERE deadline_boot_ns <= $1{OPEN} \
+             ORDER BY deadline_boot_ns LIMIT $2"
+        )))
         .bind(signed(now_boot_ns))
         .bind(limit)
         .fetch_all(&self.readers)
@@ -176,10 +175,17 @@ impl Ledger {
             .collect::<Result<_, _>>()?)
     }
 
-    /// How many holders there are, ended ones that were not swept yet included.
-    pub async fn holder_count(&self) -> Result<u64, LedgerError> {
-        let count = sqlx::query_scalar("SELECT count(*) FROM holders").fetch_one(&self.readers);
-        Ok(unsigned(count.await?))
+    /// How many holders there are of each family, (IPv4, IPv6), ended ones included.
+    pub async fn holder_counts(&self) -> Result<(u64, u64), LedgerError> {
+        let row = sqlx::query(
+            "SELECT count(*) FILTER (WHERE length(source) = 4) AS v4, count(*) AS holders \
+             FROM holders",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        let v4 = unsigned(row.try_get("v4")?);
+        let holders = unsigned(row.try_get("holders")?);
+        Ok((v4, holders.saturating_sub(v4)))
     }
 
     /// How many grants there are of each family, (IPv4, IPv6), and how many holders.
@@ -194,6 +200,34 @@ impl Ledger {
         let number = |name| row.try_get::<i64, _>(name).map(unsigned);
         Ok((number("v4")?, number("v6")?, number("holders")?))
     }
+}
+
+/// Removes many in one statement.
+pub(crate) async fn remove_holders(
+    writing: &mut Writing,
+    rows: &[HolderRow],
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<(String, u32, &str, &str)> = rows
+        .iter()
+        .map(|row| {
+            let source = super::hex(&source_bytes(row.id.source));
+            (
+                source,
+                row.id.service,
+                row.user.as_str(),
+                row.opened_by.as_str(),
+            )
+        })
+        .collect();
+    let keys = serde_json::to_string(&keys).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query(
+        "DELETE FROM holders WHERE (source, service, user, opened_by) IN (SELECT \
+         unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3 FROM json_each($1))",
+    )
+    .bind(keys)
+    .execute(&mut **writing)
+    .await
+    .map(drop)
 }
 
 /// Inserts a holder or extends it: a deadline never moves closer by asking again. What an operator
@@ -247,75 +281,7 @@ pub(crate) async fn remove_holder(
     .map(drop)
 }
 
-/// Sends the grants of the sources `from..to`, holders of the same grant summed.
-async fn pieces(
-    readers: &SqlitePool,
-    from: Vec<u8>,
-    to: Vec<u8>,
-    now_boot_ns: i64,
-    sender: &mpsc::Sender<Result<Vec<GrantRow>, sqlx::Error>>,
-) -> Result<(), sqlx::Error> {
-    // Numbers of services start at 1, so every grant of `from` itself comes after this.
-    let mut after = (from, 0u32);
-    let mut limit = PIECE;
-    loop {
-        let text: Option<String> = sqlx::query_scalar(PIECE_SQL)
-            .bind(&after.0)
-            .bind(after.1)
-            .bind(&to)
-            .bind(now_boot_ns)
-            .bind(limit)
-            .fetch_one(readers)
-            .await?;
-        let Some(text) = text else { return Ok(()) };
-        let mut piece: Vec<GrantRow> = Vec::new();
-        let mut lines = 0u32;
-        for line in text.lines() {
-            lines += 1;
-            let unreadable = || sqlx::Error::Decode("a holder that cannot be read".into());
-            let row = parse_line(line).ok_or_else(unreadable)?;
-            match piece.last_mut().filter(|last| last.id == row.id) {
-                Some(last) => last.join(row),
-                None => piece.push(row),
-            }
-        }
-        let is_last = lines < limit;
-        if !is_last {
-            // Further holders of the last grant may come behind the limit.
-            piece.pop();
-        }
-        let Some(last) = piece.last() else {
-            limit *= 2;
-            continue;
-        };
-        after = (source_bytes(last.id.source), last.id.service);
-        limit = PIECE;
-        if sender.send(Ok(piece)).await.is_err() || is_last {
-            return Ok(());
-        }
-    }
-}
-
-/// One line of a piece: source in hexadecimal, service, deadline, idle limit.
-fn parse_line(line: &str) -> Option<GrantRow> {
-    let mut words = line.split(' ');
-    let source = words.next()?;
-    let source = match source.len() {
-        8 => IpAddr::from(u32::from_str_radix(source, 16).ok()?.to_be_bytes()),
-        32 => IpAddr::from(u128::from_str_radix(source, 16).ok()?.to_be_bytes()),
-        _ => return None,
-    };
-    let service = words.next()?.parse().ok()?;
-    let deadline_boot_ns = unsigned(words.next()?.parse().ok()?);
-    let idle_ns = unsigned(words.next()?.parse().ok()?);
-    Some(GrantRow {
-        id: GrantId { source, service },
-        deadline_boot_ns,
-        idle_ns,
-    })
-}
-
-fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
+pub(super) fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
     if let Some(source) = selection.source {
         query.push(" AND source = ").push_bind(source_bytes(source));
     }
@@ -330,22 +296,25 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
     }
 }
 
-fn source_bytes(source: IpAddr) -> Vec<u8> {
+pub(super) fn source_bytes(source: IpAddr) -> Vec<u8> {
     match source {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
 }
 
+/// The address that these bytes are.
+pub(super) fn address(bytes: &[u8]) -> Result<IpAddr, sqlx::Error> {
+    match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(v4), _) => Ok(IpAddr::from(v4)),
+        (_, Ok(v6)) => Ok(IpAddr::from(v6)),
+        _ => Err(sqlx::Error::Decode("a source that is no address".into())),
+    }
+}
+
 fn grant_id(row: &SqliteRow) -> Result<GrantId, sqlx::Error> {
-    let bytes: &[u8] = row.try_get("source")?;
-    let source = match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
-        (Ok(v4), _) => IpAddr::from(v4),
-        (_, Ok(v6)) => IpAddr::from(v6),
-        _ => return Err(sqlx::Error::Decode("a source that is no address".into())),
-    };
     Ok(GrantId {
-        source,
+        source: address(row.try_get("source")?)?,
         service: row.try_get("service")?,
     })
 }
@@ -356,6 +325,7 @@ impl sqlx::FromRow<'_, SqliteRow> for GrantRow {
             id: grant_id(row)?,
             deadline_boot_ns: unsigned(row.try_get("deadline_boot_ns")?),
             idle_ns: unsigned(row.try_get("idle_ns")?),
+            holders: row.try_get("holders")?,
         })
     }
 }

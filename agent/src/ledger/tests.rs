@@ -182,6 +182,77 @@ async fn a_full_read_sums_the_holders_of_each_grant_across_pieces() {
     assert!(all.values().all(|row| *row == (1_000_000_000_002, 7)));
 }
 
+#[tokio::test]
+async fn any_byte_of_a_source_survives_a_full_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = moment(1_000_000, 500);
+    let ledger = Ledger::open(&folder.path().join("l"), "b1", now)
+        .await
+        .unwrap();
+    // Zeros, blanks, digits and bytes that are no text, in front and at the end.
+    let sources = [
+        "0.32.49.0",
+        "32.32.52.32",
+        "255.254.49.48",
+        "54.52.32.0",
+        "::",
+        "3434:2020::3430",
+        "3634:ff00::3120",
+        "2001:db8::2031",
+    ];
+    let mut wanted = std::collections::BTreeSet::new();
+    for (source, service) in sources
+        .iter()
+        .flat_map(|source| [(source, 1), (source, 4_000_000_000)])
+    {
+        let id = GrantId {
+            source: source.parse().unwrap(),
+            service,
+        };
+        put(
+            &ledger,
+            &HolderRow {
+                id,
+                ..holder(7, "alice", now, 60)
+            },
+        )
+        .await;
+        put(
+            &ledger,
+            &HolderRow {
+                id,
+                ..holder(7, "bob", now, 90)
+            },
+        )
+        .await;
+        wanted.insert(id);
+    }
+    let mut all = std::collections::BTreeSet::new();
+    ledger
+        .each_grant(now.boot_ns, |rows| {
+            for row in rows {
+                assert_eq!(
+                    (row.deadline_boot_ns, row.holders),
+                    (now.boot_ns + 90 * S, 2)
+                );
+                assert!(all.insert(row.id));
+            }
+        })
+        .await
+        .unwrap();
+    assert_eq!(all, wanted);
+    let of_alice = Selection {
+        user: Some("alice".into()),
+        ..Selection::default()
+    };
+    let mut pieces = ledger.matching(&of_alice).await.unwrap();
+    let mut matching = std::collections::BTreeSet::new();
+    while let Some(piece) = pieces.recv().await {
+        matching.extend(piece.unwrap().iter().map(|row| (row.id, row.holders)));
+    }
+    assert_eq!(matching, wanted.iter().map(|id| (*id, 1)).collect());
+}
+
 async fn chain_of_five(folder: &Path) -> Ledger {
     let now = moment(1_000_000, 500);
     let ledger = Ledger::open(&folder.join("l"), "b1", now).await.unwrap();
@@ -192,7 +263,9 @@ async fn chain_of_five(folder: &Path) -> Ledger {
             user: Some(format!("user{n}")),
             ..Entry::ok(agent_api::AuditKind::Grant, "uid 0")
         };
-        head.append(&mut writing, now.wall, entry).await.unwrap();
+        head.append(&mut writing, now.wall, vec![entry])
+            .await
+            .unwrap();
         writing.commit().await.unwrap();
     }
     let mut writing = ledger.write().await.unwrap();

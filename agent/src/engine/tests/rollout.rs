@@ -137,7 +137,7 @@ async fn on_trial_it_is_undone_when_nobody_confirms() {
         .unwrap();
     world.engine.end_trial_when_due().await.unwrap();
     assert!(has(&world, "ssh") && !has(&world, "mail"));
-    assert_eq!(world.engine.ledger().holder_count().await.unwrap(), 0);
+    assert_eq!(world.engine.ledger().holder_counts().await.unwrap(), (0, 0));
     let kinds = kinds(&world).await;
     assert!(
         kinds.ends_with(&[AuditKind::Rollback, AuditKind::Close]),
