@@ -344,7 +344,7 @@ async fn sample(
     loop {
         tokio::select! {
             _ = stopping.changed() => return,
-            _ = poll.tick() => engine.note_drops(&drops, || samples.next()),
+            _ = poll.tick() => engine.note_drops(&drops, || samples.oldest()),
         }
     }
 }

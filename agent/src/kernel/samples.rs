@@ -53,7 +53,7 @@ impl Samples {
     }
 
     /// The oldest sample that was not read yet.
-    pub fn next(&mut self) -> Option<Dropped> {
+    pub fn oldest(&mut self) -> Option<Dropped> {
         loop {
             let item = self.0.next()?;
             if let Some(dropped) = read(&item) {
