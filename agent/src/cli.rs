@@ -6,6 +6,7 @@ mod check;
 mod connection;
 mod deny;
 mod detach;
+mod doctor;
 mod drops;
 mod explain;
 mod grant;
@@ -46,6 +47,8 @@ enum Verb {
     Run(run::Run),
     /// Check a configuration without touching anything
     Check(check::Check),
+    /// What this machine and its interfaces are like, and what to do about it
+    Doctor(doctor::Doctor),
     /// How the agent and the filter are
     Status,
     /// Who is open now
@@ -121,10 +124,19 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
 fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
     match arguments.verb {
         Verb::Run(verb) => return verb.execute(),
         Verb::Check(verb) => return verb.execute(output),
+        Verb::Doctor(verb) => {
+            return runtime()?.block_on(verb.execute(arguments.socket, output));
+        }
         Verb::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -147,10 +159,7 @@ fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
         client: Client::new(arguments.socket),
         output,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match arguments.verb {
             Verb::Status => status::status(&ask).await,
             Verb::List(verb) => verb.execute(&ask).await,
@@ -171,7 +180,11 @@ fn dispatch(arguments: Arguments, output: print::Output) -> Result<ExitCode> {
             Verb::Rollback => apply::rollback(&ask).await,
             Verb::Audit(verb) => verb.execute(&ask).await,
             Verb::Detach(verb) => verb.execute(&ask).await,
-            Verb::Run(_) | Verb::Check(_) | Verb::Completions { .. } | Verb::KernelObject => Ok(()),
+            Verb::Doctor(_)
+            | Verb::Run(_)
+            | Verb::Check(_)
+            | Verb::Completions { .. }
+            | Verb::KernelObject => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)

@@ -54,7 +54,7 @@ impl Check {
 }
 
 /// What is allowed but worth a second look.
-fn warnings(config: &Config) -> Vec<String> {
+pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for name in &config.filter.interfaces {
         if nix::net::if_::if_nametoindex(name.as_str()).is_err() {
@@ -85,7 +85,7 @@ fn warnings(config: &Config) -> Vec<String> {
 }
 
 /// Whether the connection this very command is typed over would be dropped.
-fn own_connection(config: &Config) -> Option<String> {
+pub(super) fn own_connection(config: &Config) -> Option<String> {
     let own = connection::own()?;
     let cut = policy::in_the_way(config, own.client, own.server, own.port)?;
     Some(cut.sentence(own.client, own.server, own.port))
