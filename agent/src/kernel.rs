@@ -88,9 +88,9 @@ pub trait Maps: Send + Sync {
     fn switch(&self, switches: &Switches) -> Result<(), KernelError>;
     /// Makes the deny tables hold exactly these prefixes until these boot-time moments.
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError>;
-    /// What a loaded program says of a frame, by these maps, as if it had come now. It leaves no
+    /// What the loaded program says of a frame, by these maps, as if it had come now. It leaves no
     /// trace.
-    fn probe(&self, program_id: u32, frame: &[u8]) -> Result<Probed, KernelError>;
+    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError>;
     /// What observe mode let pass, with its times on CLOCK_BOOTTIME.
     fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError>;
     /// Forgets that.

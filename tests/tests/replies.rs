@@ -1,5 +1,6 @@
 //! What protected hosts ask for themselves comes back, and nothing else: while everything is shut
-//! to an outside host, the server fetches from that very host. And packets in pieces.
+//! to an outside host, the server fetches from that very host. And packets in pieces, and frames
+//! that fill several buffers.
 
 use std::{
     io::{Read as _, Write as _},
@@ -166,5 +167,48 @@ fn large_datagrams_pass_in_pieces_with_a_grant_and_not_without() -> Result<()> {
         ensure!(length == large.len());
         ensure!(agent.count("Fragment")? >= 2);
     }
+    Ok(())
+}
+
+/// Jumbo frames, which a driver hands over in several buffers.
+#[test]
+fn jumbo_frames_pass_with_a_grant_and_not_without() -> Result<()> {
+    let rig = Rig::gateway()?;
+    let layout = &rig.layout;
+    let links = [
+        (&layout.wire, "switch"),
+        (&layout.wire, "to-client"),
+        (&layout.wire, "to-gate"),
+        (&layout.client, "eth0"),
+        (&layout.gate, "outer"),
+        (&layout.gate, "inner"),
+        (&layout.server, "eth0"),
+    ];
+    for (namespace, link) in links {
+        namespace.ip([format!("link set {link} mtu 9000").as_str()])?;
+    }
+    rig.serve()?;
+    let agent = Agent::start(&rig)?;
+    for family in Family::BOTH {
+        let source = rig.source(family);
+        let socket = layout.client.inside(|| UdpSocket::bind((source, 0)))??;
+        let large = vec![7; 8_000];
+        let mut answer = vec![0; 9_000];
+        socket.send_to(&large, rig.server(family, 7))?;
+        socket.set_read_timeout(Some(Duration::from_millis(300)))?;
+        ensure!(
+            socket.recv_from(&mut answer).is_err(),
+            "a jumbo frame passed without a grant"
+        );
+        agent.grant(source, "echo", "alice", 300)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.send_to(&large, rig.server(family, 7))?;
+        let (length, _) = socket
+            .recv_from(&mut answer)
+            .with_context(|| format!("{family:?}: a granted jumbo frame does not pass"))?;
+        ensure!(length == large.len());
+    }
+    ensure!(agent.count("Fragment")? == 0, "the frames came in pieces");
+    ensure!(agent.count("Malformed")? == 0);
     Ok(())
 }

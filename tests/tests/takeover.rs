@@ -240,21 +240,6 @@ fn an_interface_without_native_xdp_is_refused_and_generic_is_offered() -> Result
     Ok(())
 }
 
-/// Frames that do not fit one buffer would hide their ports from a program that sees only the
-/// first; the kernel refuses the program on such an interface, and the agent says so.
-#[test]
-fn jumbo_frames_and_native_mode_do_not_go_together() -> Result<()> {
-    let rig = Rig::quiet()?;
-    let mtu = [format!("link set {OUTER} mtu 9000")];
-    rig.layout.gate.ip(mtu.iter().map(String::as_str))?;
-    rig.layout.client.ip(["link set eth0 mtu 9000"])?;
-    let output = refused_start(&rig, &rig.agent_config())?;
-    let text = both(&output);
-    ensure!(!output.status.success(), "{text}");
-    ensure!(text.contains(OUTER), "does not name the interface:\n{text}");
-    Ok(())
-}
-
 #[test]
 fn bpffs_that_is_not_mounted_is_refused() -> Result<()> {
     let rig = Rig::gateway()?;

@@ -31,7 +31,7 @@ impl Engine {
                 "the filter is on no interface, so nothing is filtered; see `sekisho status`";
             return Err(problem(ProblemCode::Unavailable, text).into());
         };
-        let probed = self.maps.probe(interface.program_id, &packet.frame())?;
+        let probed = self.maps.probe(&packet.frame())?;
         let reason = named(probed.reason);
         let service = state.service_by_id(probed.service);
         let grant = match service {
@@ -124,10 +124,9 @@ impl Engine {
     /// asked. None where there is no granted service to ask about.
     pub fn mode_unproven(&self) -> Option<String> {
         let state = self.state();
-        let interface = state.interfaces.first()?;
         let packet = state.config.services.iter().find_map(Packet::canary)?;
         let wanted = mode_of(&state.switches);
-        match self.maps.probe(interface.program_id, &packet.frame()) {
+        match self.maps.probe(&packet.frame()) {
             Ok(probed) if probed.passes == (wanted == Mode::Observe) => None,
             // A denial holds in both modes, and says nothing.
             Ok(probed) if named(probed.reason) == Reason::Denied => None,

@@ -5,7 +5,7 @@
 
 mod keeper;
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, io, os::fd::AsFd as _, path::Path};
 
 use agent_api::XdpMode;
 use aya::{
@@ -101,7 +101,13 @@ impl Loaded {
             .info()
             .map_err(|error| KernelError::Rejected(chain(&error)))?;
         let program_id = info.id();
-        let maps = FilterMaps::open(&pins, capacity)?;
+        let asked = program
+            .fd()
+            .map_err(|error| KernelError::Rejected(chain(&error)))?
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| KernelError::io("keeping the program", error))?;
+        let maps = FilterMaps::open(&pins, capacity, asked)?;
         Ok((
             Self {
                 ebpf,

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     net::IpAddr,
+    os::fd::{AsFd as _, OwnedFd},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -35,6 +36,8 @@ const GENERATIONS: u32 = 1 << 16;
 /// The maps of the running filter.
 pub struct FilterMaps {
     capacity: u32,
+    /// To ask it about packets: a descriptor from its number takes more rights than the agent has.
+    program: OwnedFd,
     settings: Map<u32, Panel>,
     heartbeat: Map<u32, u64>,
     cpus: PerCpuArray<MapData, [u64; Cpu::WORDS]>,
@@ -56,7 +59,8 @@ struct Changing {
 impl FilterMaps {
     /// Opens the pinned maps, each checked against its layout, and makes the filter of sources
     /// anew from the grants that are in them.
-    pub fn open(pins: &Pins, capacity: u32) -> Result<Self, KernelError> {
+    /// `program` is the one that was loaded with them.
+    pub fn open(pins: &Pins, capacity: u32, program: OwnedFd) -> Result<Self, KernelError> {
         let open = |name: &'static str| -> Result<MapData, KernelError> {
             let path = pins.map(name);
             let map = MapData::from_pin(&path).map_err(|error| {
@@ -77,6 +81,7 @@ impl FilterMaps {
         let words = words_max(capacity);
         let maps = Self {
             capacity,
+            program,
             heartbeat: Map::new(names::HEARTBEAT, open(names::HEARTBEAT)?),
             cpus: PerCpuArray::try_from(aya::maps::Map::PerCpuArray(open(names::CPUS)?))
                 .map_err(|error| KernelError::Rejected(error.to_string()))?,
@@ -359,9 +364,9 @@ impl Maps for FilterMaps {
         self.change(|settings| settings.flags = flags)
     }
 
-    fn probe(&self, program_id: u32, frame: &[u8]) -> Result<Probed, KernelError> {
+    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError> {
         let (_, settings) = current(&self.settings)?;
-        probe::ask(program_id, settings.probe_key, frame)
+        probe::ask(self.program.as_fd(), settings.probe_key, frame)
     }
 
     fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError> {

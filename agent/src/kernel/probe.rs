@@ -1,6 +1,6 @@
 //! Asking a loaded program about one frame (`filter_abi::Probe`).
 
-use std::os::fd::AsFd as _;
+use std::os::fd::BorrowedFd;
 
 use filter_abi::{Bytes as _, Probe};
 
@@ -11,8 +11,8 @@ const XDP_PASS: u32 = 2;
 /// The kernel takes no shorter frame.
 const SHORTEST: usize = 14;
 
-pub(super) fn ask(program_id: u32, key: u64, frame: &[u8]) -> Result<Probed, KernelError> {
-    let failed = |error| KernelError::io(format!("asking program {program_id}"), error);
+pub(super) fn ask(program: BorrowedFd<'_>, key: u64, frame: &[u8]) -> Result<Probed, KernelError> {
+    let failed = |error| KernelError::io("asking the program", error);
     if frame.len() < SHORTEST {
         return Err(KernelError::Rejected(
             "a frame has at least 14 bytes".into(),
@@ -32,8 +32,7 @@ pub(super) fn ask(program_id: u32, key: u64, frame: &[u8]) -> Result<Probed, Ker
         context.extend(field.to_ne_bytes());
     }
     let mut out = data.clone();
-    let program = syscall::program(program_id).map_err(failed)?;
-    let verdict = syscall::test_run(program.as_fd(), &data, &context, &mut out).map_err(failed)?;
+    let verdict = syscall::test_run(program, &data, &context, &mut out).map_err(failed)?;
     let mut answer = metadata;
     for (to, from) in answer.iter_mut().zip(&out) {
         *to = *from;

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd},
 };
 
 use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd};
@@ -24,18 +24,6 @@ fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
-    }
-}
-
-/// The same for a command that returns a descriptor.
-fn call_for_fd(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i32> {
-    let pointer: *mut bpf_attr = attributes;
-    let size = size_of::<bpf_attr>();
-    // SAFETY: as in `call`.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, pointer, size) };
-    match i32::try_from(result) {
-        Ok(fd) if fd >= 0 => Ok(fd),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -105,15 +93,6 @@ pub(super) fn next_key(
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// A descriptor of a loaded program.
-pub(super) fn program(id: u32) -> io::Result<OwnedFd> {
-    let mut attributes = zeroed();
-    attributes.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
-    let fd = call_for_fd(bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attributes)?;
-    // SAFETY: the kernel made the descriptor for this call, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Runs an XDP program once over `data`, of which the context says where metadata and frame lie.

@@ -127,7 +127,7 @@ impl Maps for FakeMaps {
         Ok(())
     }
 
-    fn probe(&self, _program_id: u32, frame: &[u8]) -> Result<Probed, KernelError> {
+    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError> {
         let mut table = self.doing("probe");
         table.probed = frame.to_vec();
         Ok(table.answer)
