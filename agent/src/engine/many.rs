@@ -20,8 +20,8 @@ const DRAIN: u32 = 500;
 #[derive(Clone, Debug)]
 pub(crate) struct Late {
     row: ClosingRow,
-    /// How many holders it closed.
-    count: u64,
+    /// How many holders it closed; None while the map may still hold some of their grants.
+    count: Option<u64>,
 }
 
 /// What closing many changed in the map.
@@ -44,13 +44,26 @@ impl Engine {
         named: &[HolderRow],
         arrived: Stopwatch,
     ) -> Result<Closed, ProblemBox> {
-        let now = self.now();
-        let shut = self.shut_many(turn, &selection, now).await?;
+        // Remembered before the first change: what fails half-way is gone on with, not reopened.
+        turn.late.push(Late {
+            row: ClosingRow {
+                id: 0,
+                selection,
+                actor: closing.actor,
+                reason: closing.reason,
+                request_id: closing.request_id,
+            },
+            count: None,
+        });
+        let last = turn.late.len() - 1;
+        let shut = self.shut_late(turn, last).await.map_err(|error| {
+            tracing::error!(%error, "a close of very many stopped half-way; trying again");
+            let text = format!(
+                "not everything is closed yet ({error}); the agent goes on with it every second: ask again who is open"
+            );
+            problem(ProblemCode::Unavailable, text)
+        })?;
         let took = arrived.elapsed();
-        for (used, gone) in turn.used.iter_mut().zip(shut.gone) {
-            *used = used.saturating_sub(gone);
-        }
-        turn.holders = turn.holders.saturating_sub(shut.holders);
         let state = self.state();
         let view = |row: &HolderRow| ClosedHolder {
             source: row.id.source,
@@ -63,16 +76,6 @@ impl Engine {
             closed: named.iter().map(view).collect(),
             map_changed_after_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         };
-        turn.late.push(Late {
-            row: ClosingRow {
-                id: 0,
-                selection,
-                actor: closing.actor,
-                reason: closing.reason,
-                request_id: closing.request_id,
-            },
-            count: shut.holders,
-        });
         self.record_closings(turn).await.map_err(|error| {
             tracing::error!(%error, "the ledger could not record a close; trying again");
             let text = format!(
@@ -81,6 +84,23 @@ impl Engine {
             problem(ProblemCode::Unavailable, text)
         })?;
         Ok(closed)
+    }
+
+    /// Shuts what a remembered closing covers, and takes it off what is counted.
+    async fn shut_late(&self, turn: &mut Turn, index: usize) -> Result<Shut, ProblemBox> {
+        let Some(late) = turn.late.get(index) else {
+            return Ok(Shut::default());
+        };
+        let selection = late.row.selection.clone();
+        let shut = self.shut_many(turn, &selection, self.now()).await?;
+        for (used, gone) in turn.used.iter_mut().zip(shut.gone) {
+            *used = used.saturating_sub(gone);
+        }
+        turn.holders = turn.holders.saturating_sub(shut.holders);
+        if let Some(late) = turn.late.get_mut(index) {
+            late.count = Some(shut.holders);
+        }
+        Ok(shut)
     }
 
     async fn shut_many(
@@ -142,7 +162,12 @@ impl Engine {
 
     /// Records closings of very many.
     pub(super) async fn record_closings(&self, turn: &mut Turn) -> Result<(), ProblemBox> {
-        while let Some(late) = turn.late.first().cloned() {
+        while let Some(late) = turn.late.first() {
+            if late.count.is_none() {
+                self.shut_late(turn, 0).await?;
+                continue;
+            }
+            let late = late.clone();
             let mut writing = self.ledger.write().await?;
             crate::ledger::put_closing(&mut writing, &late.row).await?;
             let entry = self.summary(&late);
@@ -159,7 +184,7 @@ impl Engine {
         let selection = &late.row.selection;
         let mut reason = format!(
             "{} holders at once; each is named in a record of its own that follows",
-            late.count
+            late.count()
         );
         if selection == &Selection::default() {
             reason.push_str("; everything");
@@ -177,7 +202,7 @@ impl Engine {
             service: selection.service.map(|id| self.state().service_name(id)),
             reason: Some(cut(reason)),
             request_id: late.row.request_id.clone(),
-            count: late.count,
+            count: late.count(),
             ..Entry::ok(AuditKind::Close, &late.row.actor)
         }
     }
@@ -222,7 +247,7 @@ impl Engine {
 
 impl Late {
     pub(super) fn count(&self) -> u64 {
-        self.count
+        self.count.unwrap_or(0)
     }
 
     pub(super) fn covers(&self, row: &HolderRow) -> bool {

@@ -280,3 +280,26 @@ async fn very_many_that_end_together_are_swept_and_each_is_told() {
     let told = told.iter().filter(|r| r.kind == AuditKind::Expire);
     assert_eq!(told.count(), MANY as usize);
 }
+
+#[tokio::test]
+async fn a_close_of_very_many_that_stops_half_way_is_gone_on_with_and_reopens_nothing() {
+    let mut world = World::new().await;
+    world.crowd("web", MANY, "batch", 600).await;
+    world.maps.table().fail_removal_after = Some(0);
+    let problem = world
+        .engine
+        .close(&ROOT, of("batch"), Stopwatch::start())
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, ProblemCode::Unavailable);
+    assert!(problem.message.contains("not everything"), "{problem}");
+    // The chore of the next second.
+    world.engine.record_unrecorded().await.unwrap();
+    assert!(world.maps.table().grants.is_empty());
+    assert_eq!(listed(&world).await, 0);
+    let status = world.engine.status(&ROOT).await.unwrap();
+    assert_eq!((status.grants_v4.used, status.holders), (0, 0));
+    world.engine.reconcile(Moving::Running).await.unwrap();
+    assert!(world.maps.table().grants.is_empty(), "it came back");
+    assert_eq!(drain(&world).await, u64::from(MANY));
+}

@@ -36,6 +36,8 @@ pub(crate) struct Table {
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) done: Vec<&'static str>,
     pub(crate) refuse_puts: bool,
+    /// How many more pieces are removed before it fails once.
+    pub(crate) fail_removal_after: Option<u32>,
     pub(crate) policy: Policy,
     pub(crate) switches: Switches,
     pub(crate) denies: BTreeMap<IpNet, u64>,
@@ -87,6 +89,17 @@ impl Maps for FakeMaps {
     }
 
     fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError> {
+        {
+            let mut table = self.table();
+            match table.fail_removal_after {
+                Some(0) => {
+                    table.fail_removal_after = None;
+                    return Err(KernelError::Rejected("the test says no".into()));
+                }
+                Some(left) => table.fail_removal_after = Some(left - 1),
+                None => {}
+            }
+        }
         if !ids.is_empty() {
             let mut ids = ids.to_vec();
             ids.sort_unstable();
