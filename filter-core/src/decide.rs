@@ -32,11 +32,11 @@ impl Decision {
     }
 
     #[inline(always)]
-    const fn alone(reason: Reason) -> Self {
+    pub(crate) const fn alone(reason: Reason) -> Self {
         Self::new(reason as u32, Target::NONE)
     }
 
-    /// Never 0 where there is a target.
+    /// 0 only for `Control` without a target, which the short way never says.
     #[inline(always)]
     pub(crate) const fn word(self) -> u64 {
         self.0

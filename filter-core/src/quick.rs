@@ -1,5 +1,5 @@
 //! The short way to the verdicts that almost all packets get: an untagged packet of TCP or UDP to
-//! a single address and port of a plain granted service.
+//! a single address and port of a plain granted service, or to nothing that is protected.
 //!
 //! It says what the table says, or nothing; then the table is read. Tests hold the two against
 //! each other.
@@ -89,13 +89,20 @@ fn judge<A: Address, P: Tables<A>>(
     settings: &Settings,
     policy: &P,
 ) -> Option<Decision> {
-    let special = Settings::OBSERVE | Settings::LOCKDOWN | Settings::PREFIX_GRANTS | A::DENIES;
-    if settings.flags & special != 0 || !matches!(protocol, TCP | UDP) {
+    if !matches!(protocol, TCP | UDP) {
         return None;
     }
     let (_, port) = halves(ports);
     let target = policy.exact(settings.generation, destination, protocol, port);
-    if !target.exists() || target.flags & !Target::ANSWERS != 0 {
+    if !target.exists() {
+        // What is not ours to judge passes whatever else holds; all others are read in full.
+        return match policy.destination(settings.generation, destination) {
+            None => Some(Decision::alone(Reason::NotProtected)),
+            Some(_) => None,
+        };
+    }
+    let special = Settings::OBSERVE | Settings::LOCKDOWN | Settings::PREFIX_GRANTS | A::DENIES;
+    if settings.flags & special != 0 || target.flags & !Target::ANSWERS != 0 {
         return None;
     }
     Some(Decision::new(
