@@ -10,7 +10,9 @@ mod guard;
 mod journal;
 mod many;
 mod open;
+mod packet;
 mod reconcile;
+mod rehearsal;
 mod rollout;
 mod sweep;
 mod switch;
@@ -40,6 +42,7 @@ pub use close::Closing;
 pub use journal::{Flood, Verdict};
 use many::Late;
 pub use reconcile::{Moving, Reconciled};
+pub use rehearsal::Rehearsal;
 
 /// Events that a slow reader may fall behind before it is cut off.
 const EVENTS: usize = 4_096;

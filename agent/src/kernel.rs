@@ -13,9 +13,11 @@ mod maps;
 mod object;
 mod outgoing;
 mod pins;
+mod predecessor;
 mod probe;
 mod require;
 mod samples;
+mod settle;
 mod sources;
 mod syscall;
 
@@ -31,6 +33,7 @@ pub use error::KernelError;
 pub use maps::FilterMaps;
 pub use object::OBJECT;
 pub use pins::Pins;
+pub use predecessor::{Before, Predecessor};
 pub use require::require;
 pub use samples::{Dropped, Samples};
 
@@ -64,8 +67,16 @@ pub struct Probed {
 /// What a scan calls with each piece.
 pub type Show<'a> = &'a mut dyn FnMut(&[(GrantId, Grant)]);
 
-/// The maps, as the engine uses them. Tests bring a table in memory.
-pub trait Maps: Send + Sync {
+/// A program that can be asked about packets.
+pub trait Judge {
+    /// What the program says of a frame, by its maps as they are, as if it had come at `at_ns` of
+    /// CLOCK_BOOTTIME, or now if that is 0. It leaves no trace.
+    fn probe(&self, frame: &[u8], at_ns: u64) -> Result<Probed, KernelError>;
+}
+
+/// The maps, as the engine uses them, and the program that was loaded with them. Tests bring a
+/// table in memory.
+pub trait Maps: Judge + Send + Sync {
     /// The grant as the kernel holds it now.
     fn read(&self, id: GrantId) -> Result<Option<Grant>, KernelError>;
     /// Inserts or replaces one grant; [`KernelError::Full`] when no entry is free.
@@ -88,9 +99,6 @@ pub trait Maps: Send + Sync {
     fn switch(&self, switches: &Switches) -> Result<(), KernelError>;
     /// Makes the deny tables hold exactly these prefixes until these boot-time moments.
     fn deny(&self, denies: &BTreeMap<IpNet, u64>) -> Result<(), KernelError>;
-    /// What the loaded program says of a frame, by these maps, as if it had come now. It leaves no
-    /// trace.
-    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError>;
     /// What observe mode let pass, with its times on CLOCK_BOOTTIME.
     fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError>;
     /// Forgets that.

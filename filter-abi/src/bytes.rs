@@ -130,17 +130,17 @@ macro_rules! rows {
 
 rows! {
     u16, 4, 8; u64, 3, 24; u64, 4, 32; [u64; 3], 2, 48; Target, 2, 16; Target, 4, 32;
-    Settings, 2, 128;
+    Settings, 2, 112;
 }
 
 structs! {
     Sources, 8, { base: u32, mask: u32 };
-    Settings, 64, {
+    Settings, 56, {
         generation: u32, flags: u32, ether_types: [u16; 4], sources_v4: Sources,
-        sources_v6: Sources, seed: u64, probe_key: u64, icmp_tolerance_ns: u64, icmp_interval_ns: u32,
+        sources_v6: Sources, seed: u64, icmp_tolerance_ns: u64, icmp_interval_ns: u32,
         samples: u32
     };
-    Panel, 136, { active: u32, zero: u32, halves: [Settings; 2] };
+    Panel, 120, { active: u32, zero: u32, halves: [Settings; 2] };
     LimitKey, 8, { generation: u32, service: u32 };
     Limit, 16, { interval_ns: u64, tolerance_ns: u64 };
     ExactV4, 64, { keys: [u64; 4], targets: [Target; 4] };

@@ -30,7 +30,7 @@ pub use track::{
 };
 
 /// Version of everything in this crate.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Counters are two runs of one per reason: verdicts carried out, then what observe mode let pass.
 pub const COUNTERS: u32 = 2 * Reason::COUNT;

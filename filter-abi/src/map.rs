@@ -33,8 +33,9 @@ pub mod names {
     pub const BUCKETS_V6: &str = "BUCKETS_V6";
     pub const IMPACT: &str = "IMPACT";
     pub const SAMPLES: &str = "SAMPLES";
+    pub const PROBE: &str = "PROBE";
     /// All of them: each is pinned and must be found again at take-over.
-    pub const ALL: [&str; 24] = [
+    pub const ALL: [&str; 25] = [
         SETTINGS,
         CPUS,
         HEARTBEAT,
@@ -59,6 +60,7 @@ pub mod names {
         BUCKETS_V6,
         IMPACT,
         SAMPLES,
+        PROBE,
     ];
 }
 
@@ -87,7 +89,7 @@ pub struct Panel {
     pub halves: [Settings; 2],
 }
 
-/// What each packet is judged under: one cache line.
+/// What each packet is judged under: less than a cache line.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -103,8 +105,6 @@ pub struct Settings {
     pub sources_v6: Sources,
     /// Multiplier of the hash over sources; random, so that nobody can aim at it.
     pub seed: u64,
-    /// What a probe must show to be one; 0 = there are none. See `Probe`.
-    pub probe_key: u64,
     /// How much sooner than the rate says ICMP errors to one destination may come.
     pub icmp_tolerance_ns: u64,
     /// Time between two ICMP errors to one destination at the full rate; 0 = any rate.
@@ -325,8 +325,8 @@ impl Cpu {
 }
 
 const _: () = {
-    assert!(size_of::<Settings>() == 64);
-    assert!(size_of::<Panel>() == 136);
+    assert!(size_of::<Settings>() == 56);
+    assert!(size_of::<Panel>() == 120);
     assert!(size_of::<DestinationKey<V4>>() == 8);
     assert!(size_of::<DestinationKey<V6>>() == 20);
     assert!(size_of::<Destination>() == 8);

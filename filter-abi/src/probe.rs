@@ -3,10 +3,13 @@
 /// Metadata in front of a frame handed to `BPF_PROG_TEST_RUN` (`xdp_md::data_meta`): the program
 /// judges the frame by its live maps and writes its answer here. A packet from a wire has no
 /// metadata; should a driver put some there, it does not know the key.
+///
+/// An agent asks programs of other versions, too, before it replaces them: neither this layout nor
+/// that of the map `PROBE` ever changes, and a reason keeps its number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// `Settings::probe_key`.
+    /// The number in `PROBE`; 0 there: nobody may ask.
     pub key: u64,
     /// The moment to judge at; 0 = now.
     pub now_ns: u64,

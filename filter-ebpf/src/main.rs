@@ -47,7 +47,7 @@ fn sekisho(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
-    let probing = Probing::of(context, settings);
+    let probing = Probing::of(context);
     let kernel = Kernel {
         cpu,
         at_ns: probing.at_ns(),

@@ -81,6 +81,10 @@ pub(crate) static IMPACT: LruHashMap<ImpactKey, Impact> = LruHashMap::with_max_e
 #[map]
 pub(crate) static SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLE_RING_BYTES, 0);
 
+/// What a probe must show to be one.
+#[map]
+pub(crate) static PROBE: Array<u64> = Array::with_max_entries(1, 0);
+
 /// The settings in force. `active` only ever holds 0 or 1, so a flip cannot be read half; what is
 /// not in force is not written again before every packet that might still read it is through.
 #[inline(always)]

@@ -1,8 +1,10 @@
 //! Recognising a probe (`filter_abi::Probe`) and answering it.
 
 use aya_ebpf::programs::XdpContext;
-use filter_abi::{Probe, Settings, Target};
+use filter_abi::{Probe, Target};
 use filter_core::Decision;
+
+use crate::maps;
 
 /// What a probe in front of this frame asks for, if there is one.
 pub(crate) struct Probing(Option<Asked>);
@@ -14,8 +16,8 @@ struct Asked {
 
 impl Probing {
     #[inline(always)]
-    pub(crate) fn of(context: &XdpContext, settings: &Settings) -> Self {
-        Self(asked(context, settings))
+    pub(crate) fn of(context: &XdpContext) -> Self {
+        Self(asked(context))
     }
 
     #[inline(always)]
@@ -48,11 +50,11 @@ impl Probing {
 }
 
 #[inline(always)]
-fn asked(context: &XdpContext, settings: &Settings) -> Option<Asked> {
+fn asked(context: &XdpContext) -> Option<Asked> {
     let probe = place(context)?;
     // SAFETY: see `place`.
     let key = unsafe { (*probe).key };
-    if settings.probe_key == 0 || key != settings.probe_key {
+    if key == 0 || maps::PROBE.get(0) != Some(&key) {
         return None;
     }
     // SAFETY: see `place`.

@@ -48,6 +48,16 @@ impl Agent {
         )
     }
 
+    /// Starts another make of the agent with the rig's `agent.toml`.
+    pub fn start_make(rig: &Rig, program: &Path) -> Result<Self> {
+        Self::start_command(
+            rig,
+            rig.layout.gate.command(program),
+            &rig.path("agent.toml"),
+            &rig.path("agent.sock"),
+        )
+    }
+
     /// Starts with the rig's `agent.toml` by another program, which has to become the agent: its
     /// last arguments are `sekisho run --config …`.
     pub fn start_by(rig: &Rig, program: &str, arguments: &[&str]) -> Result<Self> {

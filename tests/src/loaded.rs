@@ -9,7 +9,6 @@ use std::{
     collections::BTreeMap,
     os::fd::{AsFd as _, AsRawFd as _, RawFd},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,7 +22,6 @@ use filter_abi::{
     Settings, Sources, Target, TrieKey, V4, V6, WORDS_MIN, mark, names,
 };
 use filter_core::fixtures::{Kept, Trie, World};
-use nix::time::{ClockId, clock_gettime};
 
 pub const XDP_DROP: u32 = 1;
 pub const XDP_PASS: u32 = 2;
@@ -56,12 +54,6 @@ pub fn object() -> Result<Vec<u8>> {
         .output()?;
     ensure!(output.status.success(), "sekisho kernel-object failed");
     Ok(output.stdout)
-}
-
-/// The clock that deadlines are compared with, now.
-pub fn boot_ns() -> Result<u64> {
-    let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
-    Ok(u64::try_from(now.as_nanos())?)
 }
 
 impl Loaded {
@@ -205,7 +197,6 @@ impl Loaded {
             sources_v4: SOURCES_V4,
             sources_v6: SOURCES_V6,
             seed: SEED,
-            probe_key: PROBE_KEY,
             ..*settings
         };
         let panel = Panel {
@@ -213,6 +204,7 @@ impl Loaded {
             zero: 0,
             halves: [Settings::default(), settings],
         };
+        array(&mut self.ebpf, names::PROBE, [(0, PROBE_KEY)])?;
         array(&mut self.ebpf, names::SETTINGS, [(0, panel)])
     }
 

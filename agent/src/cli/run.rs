@@ -19,8 +19,8 @@ use crate::{
     clock::{Clock as _, Stopwatch, SystemClock},
     config::Config,
     drops::Drops,
-    engine::{AGENT_ACTOR, Caller, Engine, Moving},
-    kernel::{self, Keeper, Loaded, Pins, Samples},
+    engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
+    kernel::{self, Before, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -30,6 +30,10 @@ pub(super) struct Run {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/sekisho/agent.toml")]
     config: PathBuf,
+    /// Replace the running program although it judges some packets differently than this version;
+    /// say so once, after reading what they are
+    #[arg(long)]
+    accept_differences: bool,
 }
 
 /// How often every interface is looked at.
@@ -47,6 +51,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const BELIEVED: Duration = Duration::from_secs(15);
 /// How often samples of dropped packets are read: the ring holds some thousands.
 const SAMPLES: Duration = Duration::from_millis(100);
+/// Of packets that two versions judge differently.
+const DIFFERENCES_SHOWN: usize = 20;
 /// How often map and ledger are compared.
 const RECONCILE: Duration = Duration::from_secs(300);
 
@@ -63,12 +69,12 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(run(config, self.config))?;
+        runtime.block_on(run(config, self.config, self.accept_differences))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
+async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow::Result<()> {
     kernel::require()?;
     let lock = single(&config)?;
     let group = config.portal.as_ref().map(|portal| portal.gid);
@@ -93,6 +99,10 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
     .await?;
     let engine = Arc::new(engine);
     fill(&engine).await?;
+    let rehearsed = rehearse(&engine, &loaded.before(&config.filter.interfaces)?)?;
+    if let Some(rehearsal) = &rehearsed {
+        judge(rehearsal, accept_differences)?;
+    }
     let attached = loaded.attach(&config.filter.interfaces, config.filter.xdp_mode)?;
     let took_over = attached.iter().any(|interface| interface.took_over);
     for interface in &attached {
@@ -118,14 +128,16 @@ async fn run(config: Config, path: PathBuf) -> anyhow::Result<()> {
         config.filter.interfaces.iter().map(view).collect(),
         took_over,
     );
-    let reason = if took_over {
-        "took over a running filter"
-    } else {
-        "attached the filter"
+    let reason = match (took_over, rehearsed) {
+        (false, _) => "attached the filter".into(),
+        (true, None) => "took over a running filter".into(),
+        (true, Some(rehearsal)) => {
+            format!("took over a running filter of another make: {rehearsal}")
+        }
     };
     engine
         .note(Entry {
-            reason: Some(reason.into()),
+            reason: Some(reason),
             ..Entry::ok(AuditKind::Start, AGENT_ACTOR)
         })
         .await?;
@@ -167,6 +179,50 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
         "the map says what the ledger says"
     );
     Ok(())
+}
+
+/// Lets the running program, if it is another one, and ours judge the same packets.
+fn rehearse(engine: &Engine, before: &Before) -> anyhow::Result<Option<Rehearsal>> {
+    match before {
+        Before::Alike => Ok(None),
+        Before::Mute => {
+            tracing::warn!(
+                "the running program is of a version that cannot be asked: whether this one judges alike was not compared"
+            );
+            Ok(None)
+        }
+        Before::Other(running) => {
+            let watch = Stopwatch::start();
+            let rehearsal = engine.rehearse(running)?;
+            tracing::info!(
+                packets = rehearsal.packets,
+                grants = rehearsal.grants,
+                reasons = rehearsal.reasons,
+                differences = rehearsal.differences.len(),
+                elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "the running program and this one judged the same packets"
+            );
+            Ok(Some(rehearsal))
+        }
+    }
+}
+
+/// Differences that nobody has accepted leave the running program where it is.
+fn judge(rehearsal: &Rehearsal, accept: bool) -> anyhow::Result<()> {
+    for difference in rehearsal.differences.iter().take(DIFFERENCES_SHOWN) {
+        tracing::warn!("{difference}");
+    }
+    let first = match rehearsal.differences.first() {
+        Some(first) if !accept => first,
+        _ => return Ok(()),
+    };
+    anyhow::bail!(
+        "{} of {} packets are judged differently than by the running filter, which stays in force; the first: {first}. \
+         If the configuration was changed together with the version, start this version with the earlier one first. \
+         If the differences are what you want, run `sekisho run --accept-differences` once, end it, and start the service again",
+        rehearsal.differences.len(),
+        rehearsal.packets,
+    )
 }
 
 /// Serves and sweeps until a signal or a detach.

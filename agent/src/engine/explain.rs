@@ -1,7 +1,5 @@
 //! Why a packet passes or drops, said by the running program, and what observe mode let pass.
 
-mod frame;
-
 use std::net::{IpAddr, Ipv6Addr};
 
 use agent_api::{
@@ -9,13 +7,12 @@ use agent_api::{
 };
 use filter_abi::{Reason, Reasons};
 
-use super::{Engine, ProblemBox, State, problem, switch::mode_of};
+use super::{Engine, ProblemBox, State, packet::Packet, problem, switch::mode_of};
 use crate::{
     config::Service,
     drops::{Drops, Names},
     kernel::{Dropped, GrantId},
 };
-use frame::Packet;
 
 impl Engine {
     /// Asks the program on the first interface.
@@ -31,7 +28,7 @@ impl Engine {
                 "the filter is on no interface, so nothing is filtered; see `sekisho status`";
             return Err(problem(ProblemCode::Unavailable, text).into());
         };
-        let probed = self.maps.probe(&packet.frame())?;
+        let probed = self.maps.probe(&packet.frame(), 0)?;
         let reason = named(probed.reason);
         let service = state.service_by_id(probed.service);
         let grant = match service {
@@ -126,7 +123,7 @@ impl Engine {
         let state = self.state();
         let packet = state.config.services.iter().find_map(Packet::canary)?;
         let wanted = mode_of(&state.switches);
-        match self.maps.probe(&packet.frame()) {
+        match self.maps.probe(&packet.frame(), 0) {
             Ok(probed) if probed.passes == (wanted == Mode::Observe) => None,
             // A denial holds in both modes, and says nothing.
             Ok(probed) if named(probed.reason) == Reason::Denied => None,
@@ -143,13 +140,13 @@ impl Engine {
 }
 
 impl State {
-    fn service_by_id(&self, id: u32) -> Option<&Service> {
+    pub(super) fn service_by_id(&self, id: u32) -> Option<&Service> {
         let (name, _) = self.ids.iter().find(|(_, known)| **known == id)?;
         self.config.service(name)
     }
 }
 
-fn named(number: u32) -> Reason {
+pub(super) fn named(number: u32) -> Reason {
     let found = usize::try_from(number)
         .ok()
         .and_then(|n| Reason::ALL.get(n));

@@ -10,7 +10,6 @@ use std::{collections::BTreeMap, io, os::fd::AsFd as _, path::Path};
 use agent_api::XdpMode;
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::MapData,
     programs::{
         ProgramError, Xdp,
         links::{FdLink, PinnedLink},
@@ -29,6 +28,8 @@ use super::{
     object::{OBJECT, PROGRAM},
     outgoing,
     pins::Pins,
+    predecessor::Before,
+    settle::settle,
 };
 
 /// How often the program's log ring is emptied; it is for debugging in a laboratory.
@@ -39,6 +40,9 @@ pub struct Loaded {
     ebpf: Ebpf,
     pins: Pins,
     program_id: u32,
+    /// What it does, as a number of the kernel's: a hash over its instructions.
+    program_tag: u64,
+    probe_key: u64,
     /// Held beside the pins: the filter stays also when somebody unmounts the bpffs.
     links: BTreeMap<String, FdLink>,
     outgoing: BTreeMap<String, FdLink>,
@@ -58,18 +62,18 @@ pub struct Attached {
 }
 
 impl Loaded {
-    /// Loads the program with the pinned maps, or with new ones if any pinned map is missing or
-    /// not exactly what this version expects. `debug_log` compiles the log lines in.
+    /// Loads the program with the pinned maps, as far as they are what this version expects, and
+    /// with new ones. `debug_log` compiles the log lines in.
     pub fn load(
         pins: Pins,
         capacity: u32,
         debug_log: bool,
     ) -> Result<(Self, FilterMaps), KernelError> {
-        discard_unfit_maps(&pins, capacity)?;
+        settle(&pins, capacity)?;
         let level = if debug_log { 4u8 } else { 0u8 };
         let paths: Vec<_> = LAYOUTS
             .iter()
-            .map(|layout| (layout.name, pins.map(layout.name)))
+            .map(|layout| (layout.name, pins.map(layout)))
             .collect();
         let mut loader = EbpfLoader::new();
         loader.override_global("AYA_LOG_LEVEL", &level, false);
@@ -100,7 +104,7 @@ impl Loaded {
         let info = program
             .info()
             .map_err(|error| KernelError::Rejected(chain(&error)))?;
-        let program_id = info.id();
+        let (program_id, program_tag) = (info.id(), info.tag());
         let asked = program
             .fd()
             .map_err(|error| KernelError::Rejected(chain(&error)))?
@@ -113,6 +117,8 @@ impl Loaded {
                 ebpf,
                 pins,
                 program_id,
+                program_tag,
+                probe_key: maps.probe_key(),
                 links: BTreeMap::new(),
                 outgoing: BTreeMap::new(),
                 watches_outgoing: true,
@@ -135,6 +141,11 @@ impl Loaded {
                 Err(KernelError::UnknownInterface { .. }) => Ok(()),
                 other => other.map(drop),
             })
+    }
+
+    /// What this program is about to replace.
+    pub fn before(&self, interfaces: &[String]) -> Result<Before, KernelError> {
+        Before::look(&self.pins, interfaces, self.program_tag, self.probe_key)
     }
 
     /// Puts the program on every listed interface that is there and takes it off those of ours that are no
@@ -193,8 +204,23 @@ impl Loaded {
                 })?;
             }
         }
+        self.pin_program()?;
         self.pins.remove_other_versions()?;
         Ok(attached)
+    }
+
+    /// For the version after this one to find. Pinned beside its place and then moved there, so
+    /// that there is always one.
+    fn pin_program(&mut self) -> Result<(), KernelError> {
+        let place = self.pins.program();
+        let beside = place.with_file_name("program-next");
+        let failed = |error| KernelError::io(format!("pinning {}", place.display()), error);
+        // Left by an agent that died in between.
+        drop(std::fs::remove_file(&beside));
+        program(&mut self.ebpf)?
+            .pin(&beside)
+            .map_err(|error| failed(io::Error::other(error)))?;
+        std::fs::rename(&beside, &place).map_err(failed)
     }
 
     /// Forwards the program's log lines to this process's log, for as long as it runs. Only of use
@@ -346,30 +372,6 @@ fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, KernelError> {
         .ok_or_else(|| {
             KernelError::Rejected("the embedded object holds no filter: build again".into())
         })
-}
-
-/// If one map is missing or different, none is used: maps of two makings must not be mixed. The
-/// running program keeps its own maps until the link is updated.
-fn discard_unfit_maps(pins: &Pins, capacity: u32) -> Result<(), KernelError> {
-    let fit = LAYOUTS.iter().all(|layout| {
-        MapData::from_pin(pins.map(layout.name)).is_ok_and(|map| layout.fits(&map, capacity))
-    });
-    if fit {
-        return Ok(());
-    }
-    for layout in &LAYOUTS {
-        let path = pins.map(layout.name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(KernelError::io(
-                    format!("removing {}", path.display()),
-                    error,
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn loading(error: EbpfError) -> KernelError {

@@ -17,11 +17,11 @@ use filter_abi::{
 use ipnet::IpNet;
 
 use super::{
-    GrantId, Maps, Probed, Show, Switches,
+    GrantId, Judge, Maps, Probed, Show, Switches,
     barrier::wait_for_readers,
     error::KernelError,
     family::{Family as _, Tables},
-    layout::LAYOUTS,
+    layout::Layout,
     map::Map,
     pins::Pins,
     probe,
@@ -40,6 +40,7 @@ pub struct FilterMaps {
     program: OwnedFd,
     settings: Map<u32, Panel>,
     heartbeat: Map<u32, u64>,
+    probe_key: u64,
     cpus: PerCpuArray<MapData, [u64; Cpu::WORDS]>,
     targets: Map<TrieKey<TargetKey>, Target>,
     limits: Map<LimitKey, filter_abi::Limit>,
@@ -62,17 +63,16 @@ impl FilterMaps {
     /// `program` is the one that was loaded with them.
     pub fn open(pins: &Pins, capacity: u32, program: OwnedFd) -> Result<Self, KernelError> {
         let open = |name: &'static str| -> Result<MapData, KernelError> {
-            let path = pins.map(name);
+            let layout = Layout::of(name)
+                .ok_or_else(|| KernelError::Rejected(format!("there is no layout of {name}")))?;
+            let path = pins.map(layout);
             let map = MapData::from_pin(&path).map_err(|error| {
                 KernelError::io(
                     format!("opening {}", path.display()),
                     io::Error::other(error),
                 )
             })?;
-            let fits = LAYOUTS
-                .iter()
-                .any(|l| l.name == name && l.fits(&map, capacity));
-            fits.then_some(map).ok_or_else(|| {
+            layout.fits(&map, capacity).then_some(map).ok_or_else(|| {
                 KernelError::Rejected(format!("{} is not the map of this version", path.display()))
             })
         };
@@ -83,6 +83,7 @@ impl FilterMaps {
             capacity,
             program,
             heartbeat: Map::new(names::HEARTBEAT, open(names::HEARTBEAT)?),
+            probe_key: probe_key(&Map::new(names::PROBE, open(names::PROBE)?))?,
             cpus: PerCpuArray::try_from(aya::maps::Map::PerCpuArray(open(names::CPUS)?))
                 .map_err(|error| KernelError::Rejected(error.to_string()))?,
             targets: Map::new(names::TARGETS, open(names::TARGETS)?),
@@ -97,28 +98,23 @@ impl FilterMaps {
             }),
             settings,
         };
-        maps.key(current)?;
+        maps.seed(current)?;
         maps.renew(&mut maps.changing(), [0, 0])?;
         Ok(maps)
     }
 
-    /// Gives settings that never had any their random numbers.
-    fn key(&self, current: Settings) -> Result<(), KernelError> {
-        if current.seed != 0 && current.probe_key != 0 {
+    /// Gives settings that never had one their random number.
+    fn seed(&self, current: Settings) -> Result<(), KernelError> {
+        if current.seed != 0 {
             return Ok(());
         }
-        let random = || -> Result<u64, KernelError> {
-            let mut bytes = [0; 8];
-            File::open("/dev/urandom")
-                .and_then(|mut file| file.read_exact(&mut bytes))
-                .map_err(|error| KernelError::io("reading /dev/urandom", error))?;
-            Ok(u64::from_ne_bytes(bytes) | 1)
-        };
-        let (seed, probe_key) = (random()?, random()?);
-        self.change(|settings| {
-            settings.seed = seed;
-            settings.probe_key = probe_key;
-        })
+        let seed = random()?;
+        self.change(|settings| settings.seed = seed)
+    }
+
+    /// What a probe must show, to this program and to one that shares its map.
+    pub(super) fn probe_key(&self) -> u64 {
+        self.probe_key
     }
 
     fn changing(&self) -> MutexGuard<'_, Changing> {
@@ -243,6 +239,25 @@ impl FilterMaps {
     }
 }
 
+/// The number in the map, which gets one if it has none.
+fn probe_key(map: &Map<u32, u64>) -> Result<u64, KernelError> {
+    if let Some(key) = map.read(&0)?.filter(|key| *key != 0) {
+        return Ok(key);
+    }
+    let key = random()?;
+    map.write(&0, &key)?;
+    Ok(key)
+}
+
+/// An odd number, so never 0.
+fn random() -> Result<u64, KernelError> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| KernelError::io("reading /dev/urandom", error))?;
+    Ok(u64::from_ne_bytes(bytes) | 1)
+}
+
 fn current(settings: &Map<u32, Panel>) -> Result<(Panel, Settings), KernelError> {
     let mut panel = settings.read(&0)?.unwrap_or_default();
     panel.active &= 1;
@@ -364,11 +379,6 @@ impl Maps for FilterMaps {
         self.change(|settings| settings.flags = flags)
     }
 
-    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError> {
-        let (_, settings) = current(&self.settings)?;
-        probe::ask(self.program.as_fd(), settings.probe_key, frame)
-    }
-
     fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError> {
         let mut all = Vec::new();
         self.impact.scan(|entries| all.extend(entries))?;
@@ -395,5 +405,12 @@ impl Maps for FilterMaps {
             }
         }
         Ok(sums)
+    }
+}
+
+impl Judge for FilterMaps {
+    fn probe(&self, frame: &[u8], at_ns: u64) -> Result<Probed, KernelError> {
+        let answer = probe::ask(self.program.as_fd(), self.probe_key, frame, at_ns)?;
+        answer.ok_or_else(|| KernelError::Rejected("the program does not answer probes".into()))
     }
 }

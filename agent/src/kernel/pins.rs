@@ -1,8 +1,8 @@
-//! Where links and maps are pinned: `<bpffs>/sekisho/v<ABI_VERSION>/{maps,links}/…`.
+//! Where links, maps and the program are pinned: `<bpffs>/sekisho/v<ABI_VERSION>/…`.
 //!
-//! The version is in the path because nothing in a pinned map says what its bytes mean. A filter
-//! of another version is found by its links, which are updated in place and moved here; its maps
-//! are never opened.
+//! The version is in the path, and in the name of each map (`layout.rs`), because nothing in a
+//! pinned map says what its bytes mean. A filter of another version is found by its links, which
+//! are updated in place and moved here.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::error::KernelError;
+use super::{error::KernelError, layout::Layout};
 use crate::lock;
 
 /// The pin directories of one installation.
@@ -76,8 +76,32 @@ impl Pins {
         self.version().join("maps")
     }
 
-    pub(super) fn map(&self, name: &str) -> PathBuf {
-        self.maps().join(name)
+    pub(super) fn map(&self, layout: &Layout) -> PathBuf {
+        self.maps().join(layout.pin())
+    }
+
+    /// The same map as other versions have it.
+    pub(super) fn map_elsewhere(&self, layout: &Layout) -> Vec<PathBuf> {
+        let name = layout.pin();
+        let ours = self.version();
+        entries(&self.root)
+            .into_iter()
+            .filter(|(_, version)| *version != ours)
+            .map(|(_, version)| version.join("maps").join(&name))
+            .collect()
+    }
+
+    /// The program, so that the version after this one can ask it before replacing it.
+    pub(super) fn program(&self) -> PathBuf {
+        self.version().join("program")
+    }
+
+    /// The pinned program of every version.
+    pub(super) fn programs(&self) -> Vec<PathBuf> {
+        entries(&self.root)
+            .into_iter()
+            .map(|(_, version)| version.join("program"))
+            .collect()
     }
 
     pub(super) fn links(&self) -> PathBuf {

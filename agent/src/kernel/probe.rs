@@ -1,4 +1,4 @@
-//! Asking a loaded program about one frame (`filter_abi::Probe`).
+//! Asking a program about one frame (`filter_abi::Probe`).
 
 use std::os::fd::BorrowedFd;
 
@@ -11,7 +11,17 @@ const XDP_PASS: u32 = 2;
 /// The kernel takes no shorter frame.
 const SHORTEST: usize = 14;
 
-pub(super) fn ask(program: BorrowedFd<'_>, key: u64, frame: &[u8]) -> Result<Probed, KernelError> {
+/// In the answer's place before it is given.
+const UNANSWERED: u32 = u32::MAX;
+
+/// What the program says of a frame that comes at `at_ns` of CLOCK_BOOTTIME, or now if that is 0.
+/// None: it took the question for a packet.
+pub(super) fn ask(
+    program: BorrowedFd<'_>,
+    key: u64,
+    frame: &[u8],
+    at_ns: u64,
+) -> Result<Option<Probed>, KernelError> {
     let failed = |error| KernelError::io("asking the program", error);
     if frame.len() < SHORTEST {
         return Err(KernelError::Rejected(
@@ -20,6 +30,8 @@ pub(super) fn ask(program: BorrowedFd<'_>, key: u64, frame: &[u8]) -> Result<Pro
     }
     let probe = Probe {
         key,
+        now_ns: at_ns,
+        reason: UNANSWERED,
         ..Probe::default()
     };
     let metadata = probe.to_bytes();
@@ -38,9 +50,9 @@ pub(super) fn ask(program: BorrowedFd<'_>, key: u64, frame: &[u8]) -> Result<Pro
         *to = *from;
     }
     let answer = Probe::from_bytes(&answer);
-    Ok(Probed {
+    Ok((answer.reason != UNANSWERED).then_some(Probed {
         passes: verdict == XDP_PASS,
         reason: answer.reason,
         service: answer.service,
-    })
+    }))
 }

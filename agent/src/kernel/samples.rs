@@ -5,7 +5,7 @@ use std::io;
 use aya::maps::{Map, MapData, RingBuf};
 use filter_abi::{SAMPLE_BYTES, names};
 
-use super::{error::KernelError, layout::LAYOUTS, pins::Pins};
+use super::{error::KernelError, layout::Layout, pins::Pins};
 
 /// The one reader of the ring.
 pub struct Samples(RingBuf<MapData>);
@@ -30,7 +30,9 @@ pub struct Dropped {
 impl Samples {
     /// Opens the pinned ring.
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
-        let path = pins.map(names::SAMPLES);
+        let layout = Layout::of(names::SAMPLES)
+            .ok_or_else(|| KernelError::Rejected("there is no layout of the ring".into()))?;
+        let path = pins.map(layout);
         let failed = |error: aya::maps::MapError| {
             KernelError::io(
                 format!("opening {}", path.display()),
@@ -38,10 +40,7 @@ impl Samples {
             )
         };
         let data = MapData::from_pin(&path).map_err(failed)?;
-        let fits = LAYOUTS
-            .iter()
-            .any(|layout| layout.name == names::SAMPLES && layout.fits(&data, 0));
-        if !fits {
+        if !layout.fits(&data, 0) {
             return Err(KernelError::Rejected(format!(
                 "{} is not the map of this version",
                 path.display()

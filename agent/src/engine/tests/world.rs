@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     engine::{Caller, Engine, Moving},
-    kernel::{GrantId, KernelError, Maps, Probed, Show, Switches},
+    kernel::{GrantId, Judge, KernelError, Maps, Probed, Show, Switches},
     ledger::Ledger,
     policy::Policy,
 };
@@ -140,12 +140,6 @@ impl Maps for FakeMaps {
         Ok(())
     }
 
-    fn probe(&self, frame: &[u8]) -> Result<Probed, KernelError> {
-        let mut table = self.doing("probe");
-        table.probed = frame.to_vec();
-        Ok(table.answer)
-    }
-
     fn impact(&self) -> Result<Vec<(ImpactKey, Impact)>, KernelError> {
         Ok(self.table().impact.clone())
     }
@@ -162,6 +156,14 @@ impl Maps for FakeMaps {
 
     fn counters(&self) -> Result<Vec<u64>, KernelError> {
         Ok((0..u64::from(filter_abi::COUNTERS)).collect())
+    }
+}
+
+impl Judge for FakeMaps {
+    fn probe(&self, frame: &[u8], _at_ns: u64) -> Result<Probed, KernelError> {
+        let mut table = self.doing("probe");
+        table.probed = frame.to_vec();
+        Ok(table.answer)
     }
 }
 

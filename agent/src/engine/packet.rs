@@ -1,6 +1,10 @@
-//! The packet that is asked about, as bytes. Checksums stay zero: the filter never looks at them.
+//! A packet that a program is asked about, as bytes. Checksums stay zero: the filter never looks at
+//! them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use agent_api::{ExplainRequest, ServiceKind};
 
@@ -25,7 +29,7 @@ const PROTOCOLS: [(&str, u8, bool); 6] = [
 /// Of class E (RFC 1112 §4): nobody's address, so nobody's grant.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
 /// From the discard-only prefix (RFC 6666).
-const NOBODY6: &str = "100::1";
+const NOBODY6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
 /// Where an answer would go; above every well-known port.
 const CLIENT_PORT: u16 = 50_000;
 
@@ -77,15 +81,29 @@ impl Packet {
         if service.kind != ServiceKind::Granted {
             return None;
         }
-        let target = service.targets.first()?;
-        let destination = target.prefix.addr();
-        let source = match destination {
-            IpAddr::V4(_) => IpAddr::V4(NOBODY),
-            IpAddr::V6(_) => NOBODY6.parse().ok()?,
-        };
-        if service.allow.iter().any(|prefix| prefix.contains(&source)) {
-            return None;
-        }
+        let packet = Self::from_nobody(service).next()?;
+        let allowed = service.allow.iter();
+        (!allowed
+            .into_iter()
+            .any(|prefix| prefix.contains(&packet.source)))
+        .then_some(packet)
+    }
+
+    /// A packet to a service from an address that nobody has, for each family it has a target of.
+    pub(super) fn from_nobody(service: &Service) -> impl Iterator<Item = Self> + use<'_> {
+        let nobody = [IpAddr::V4(NOBODY), IpAddr::V6(NOBODY6)];
+        nobody
+            .into_iter()
+            .filter_map(|source| Self::to(service, source))
+    }
+
+    /// The packet to the first target of a service that this source could reach. None: it has none
+    /// of that family.
+    pub(super) fn to(service: &Service, source: IpAddr) -> Option<Self> {
+        let target = service
+            .targets
+            .iter()
+            .find(|target| target.prefix.addr().is_ipv4() == source.is_ipv4())?;
         let (protocol, port) = match target.ports {
             Ports::Any => (TCP, Some(1)),
             Ports::Range {
@@ -100,7 +118,7 @@ impl Packet {
         };
         Some(Self {
             source,
-            destination,
+            destination: target.prefix.addr(),
             protocol,
             port,
             vlan: Vec::new(),
@@ -109,37 +127,44 @@ impl Packet {
 
     /// From the Ethernet header on.
     pub(super) fn frame(&self) -> Vec<u8> {
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-        for id in &self.vlan {
-            frame.extend(VLAN.to_be_bytes());
-            frame.extend(id.to_be_bytes());
+        let tags: Vec<(u16, u16)> = self.vlan.iter().map(|id| (VLAN, *id)).collect();
+        framed(&tags, self.ether_type(), &self.bytes())
+    }
+
+    pub(super) fn ether_type(&self) -> u16 {
+        match self.source {
+            IpAddr::V4(_) => IPV4,
+            IpAddr::V6(_) => IPV6,
         }
+    }
+
+    /// From the IP header on.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut packet = Vec::new();
         let payload = self.payload();
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                frame.extend(IPV4.to_be_bytes());
-                frame.extend([0x45, 0]);
-                frame.extend((20 + length).to_be_bytes());
-                frame.extend([0, 1, 0, 0, 64, self.protocol, 0, 0]);
-                frame.extend(source.octets());
-                frame.extend(destination.octets());
+                packet.extend([0x45, 0]);
+                packet.extend((20 + length).to_be_bytes());
+                packet.extend([0, 1, 0, 0, 64, self.protocol, 0, 0]);
+                packet.extend(source.octets());
+                packet.extend(destination.octets());
             }
             (source, destination) => {
                 let octets = |address: IpAddr| match address {
                     IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
                     IpAddr::V6(address) => address.octets(),
                 };
-                frame.extend(IPV6.to_be_bytes());
-                frame.extend([0x60, 0, 0, 0]);
-                frame.extend(length.to_be_bytes());
-                frame.extend([self.protocol, 64]);
-                frame.extend(octets(source));
-                frame.extend(octets(destination));
+                packet.extend([0x60, 0, 0, 0]);
+                packet.extend(length.to_be_bytes());
+                packet.extend([self.protocol, 64]);
+                packet.extend(octets(source));
+                packet.extend(octets(destination));
             }
         }
-        frame.extend(payload);
-        frame
+        packet.extend(payload);
+        packet
     }
 
     /// A SYN, an echo request, or a header with its ports and nothing else.
@@ -166,6 +191,30 @@ impl Packet {
         }
         payload
     }
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = PROTOCOLS.iter().find(|(_, p, _)| *p == self.protocol);
+        write!(f, "packet from {} to {} ", self.source, self.destination)?;
+        match known {
+            Some((name, _, _)) => f.write_str(name)?,
+            None => write!(f, "proto/{}", self.protocol)?,
+        }
+        self.port.map_or(Ok(()), |port| write!(f, "/{port}"))
+    }
+}
+
+/// A frame: addresses, tags as (EtherType, id), the EtherType of what it carries, and that.
+pub(super) fn framed(tags: &[(u16, u16)], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    for (tag, id) in tags {
+        frame.extend(tag.to_be_bytes());
+        frame.extend(id.to_be_bytes());
+    }
+    frame.extend(ether_type.to_be_bytes());
+    frame.extend(payload);
+    frame
 }
 
 /// Number of a protocol and whether it has ports.
