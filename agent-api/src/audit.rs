@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Source;
+
 /// What happened. One word each, stable: dashboards and scripts match on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -94,7 +96,7 @@ pub struct AuditRecord {
     pub outcome: String,
     pub user: Option<String>,
     #[schema(value_type = Option<String>)]
-    pub source: Option<IpAddr>,
+    pub source: Option<Source>,
     pub service: Option<String>,
     pub factor: Option<String>,
     pub token: Option<String>,

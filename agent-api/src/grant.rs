@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Source;
+
 /// Body of `POST /v1/grants`. Asking again for the same source, service and user extends the
 /// holder's deadline, so a repeated request is harmless.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
-    /// The address the client sends from. v4-mapped IPv6 counts as IPv4.
+    /// The address the client sends from. v4-mapped IPv6 counts as IPv4. Where the service says
+    /// so, the grant is for the whole /64 around an IPv6 address.
     #[schema(value_type = String, example = "198.51.100.7")]
     pub source: IpAddr,
     pub service: String,
@@ -51,8 +54,9 @@ pub struct Holder {
 /// Permission for one source to reach one service, as the kernel map holds it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Grant {
+    /// An address, or an IPv6 /64 where the service says so.
     #[schema(value_type = String)]
-    pub source: IpAddr,
+    pub source: Source,
     pub service: String,
     /// Sorted by user. Never empty.
     pub holders: Vec<Holder>,
@@ -73,9 +77,10 @@ pub struct Grant {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct GrantQuery {
+    /// An address: every grant that lets it in. An IPv6 /64: every grant from there.
     #[param(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<IpAddr>,
+    pub source: Option<Source>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,9 +106,11 @@ pub struct GrantPage {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloseRequest {
+    /// An address: every grant that lets it in, the one for the /64 around it, too. An IPv6 /64:
+    /// every grant from there.
     #[schema(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<IpAddr>,
+    pub source: Option<Source>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +127,7 @@ pub struct CloseRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClosedHolder {
     #[schema(value_type = String)]
-    pub source: IpAddr,
+    pub source: Source,
     pub service: String,
     pub user: String,
     /// True: another holder keeps the grant open.

@@ -11,6 +11,7 @@ mod grant;
 mod inspect;
 mod problem;
 mod rollout;
+mod source;
 mod status;
 
 pub use audit::{AuditChain, AuditDraft, AuditKind, AuditPage, AuditQuery, AuditRecord};
@@ -26,6 +27,7 @@ pub use rollout::{
     ConfigApplied, ConfigRequest, ConfigSettled, Connection, Difference, LostAccess, ServiceChange,
     Trial,
 };
+pub use source::Source;
 pub use status::{
     Applied, Counter, Counters, Fill, Interface, Lockdown, Mode, ModeRequest, Role, Service,
     ServiceKind, Status, XdpMode,

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Source;
+
 /// The connection that an operator works over: it must not be cut by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,7 +74,7 @@ pub struct ServiceChange {
 pub struct LostAccess {
     pub service: String,
     #[schema(value_type = String)]
-    pub source: IpAddr,
+    pub source: Source,
     pub user: String,
 }
 

@@ -153,6 +153,9 @@ pub struct Service {
     pub default_seconds: u64,
     /// Longest grant the agent will make, in seconds.
     pub max_seconds: u64,
+    /// Whether a grant from an IPv6 address is for the whole /64 around it.
+    #[serde(default)]
+    pub ipv6_prefix: bool,
     /// A grant unused for this long stops admitting packets, in seconds. None: no idle limit.
     pub idle_seconds: Option<u64>,
 }

@@ -82,6 +82,8 @@ pub struct Service {
     pub rate: Option<Rate>,
     pub answer: Answer,
     pub agent_down: AgentDown,
+    /// Whether a grant from an IPv6 address is for the whole /64 around it.
+    pub ipv6_prefix: bool,
 }
 
 /// Name of the public service made of the portal's endpoints.

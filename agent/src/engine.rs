@@ -20,13 +20,12 @@ mod view;
 
 use std::{
     collections::HashSet,
-    net::IpAddr,
     ops::{Deref, DerefMut},
     path::PathBuf,
     sync::{Arc, RwLock},
 };
 
-use agent_api::{AuditRecord, Interface, Problem, ProblemCode, Role};
+use agent_api::{AuditRecord, Interface, Problem, ProblemCode, Role, Source};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, broadcast};
 
@@ -274,8 +273,8 @@ impl Engine {
 }
 
 /// Index into `Turn::used`.
-fn family(source: IpAddr) -> usize {
-    usize::from(source.is_ipv6())
+fn family(source: Source) -> usize {
+    usize::from(!source.is_ipv4())
 }
 
 /// A refusal or failure with its code.

@@ -21,8 +21,9 @@ mod settle;
 mod sources;
 mod syscall;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
+use agent_api::Source;
 use filter_abi::{Grant, Impact, ImpactKey};
 use ipnet::IpNet;
 
@@ -40,8 +41,7 @@ pub use samples::{Dropped, Samples};
 /// Which grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GrantId {
-    /// Canonical: never a v4-mapped IPv6 address.
-    pub source: IpAddr,
+    pub source: Source,
     pub service: u32,
 }
 

@@ -170,8 +170,8 @@ impl Ledger {
                 reason: verdict,
             });
         }
-        // Ledgers of earlier agents have no such tables.
-        sqlx::raw_sql(include_str!("ledger/closings.sql"))
+        // Ledgers of earlier agents have nothing of it.
+        sqlx::raw_sql(include_str!("ledger/later.sql"))
             .execute(&self.writer)
             .await
             .map_err(failed)?;
@@ -187,7 +187,7 @@ impl Ledger {
             .map_err(failed)?;
         for sql in [
             include_str!("ledger/schema.sql"),
-            include_str!("ledger/closings.sql"),
+            include_str!("ledger/later.sql"),
         ] {
             sqlx::raw_sql(sql)
                 .execute(&mut *writing)

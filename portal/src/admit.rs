@@ -1,10 +1,16 @@
 //! The limits before anything else is looked at, and under which name an attempt is remembered.
 //! The name of nobody is written nowhere: people type their password where the name belongs.
 
+use std::sync::Arc;
+
+use agent_api::{DenyRequest, GrantQuery, Source};
+use ipnet::IpNet;
+
 use crate::{
     client_addr::ClientAddr,
     directory::{Account, UserName},
-    limits::SourceKey,
+    grants::{Grants, GrantsError},
+    limits::{SourceKey, TooMany},
     login::{Refusal, Shown, Trace, Typed},
     portal::{Failure, Portal},
 };
@@ -15,8 +21,11 @@ impl Portal {
         &self,
         typed: &Typed<'_>,
     ) -> Result<Result<UserName, Refusal>, Failure> {
-        if let Err(refusal) = self.admit_source(typed.from) {
-            return Ok(Err(refusal));
+        if let Err(too_many) = self.rates.count(SourceKey::of(typed.from.ip())) {
+            if let TooMany::OfSource(_) = too_many {
+                self.raise_shield(typed.from);
+            }
+            return Ok(Err(must_wait(too_many)));
         }
         let Some(name) = UserName::parse(typed.username) else {
             return Ok(Err(Refusal::generic("bad-user-name")));
@@ -69,16 +78,16 @@ impl Portal {
         Ok(())
     }
 
-    fn admit_source(&self, from: ClientAddr) -> Result<(), Refusal> {
-        self.rates.count(SourceKey::of(from.ip())).map_err(|wait| {
-            let seconds = i64::try_from(wait.as_secs())
-                .unwrap_or(i64::MAX)
-                .saturating_add(1);
-            Refusal {
-                shown: Shown::Wait(seconds),
-                reason: "source-must-wait",
-            }
-        })
+    /// Counts a source that goes on although it must wait, and when it has gone on for too long,
+    /// asks the agent to shut it out. The refusal does not wait for that.
+    fn raise_shield(&self, from: ClientAddr) {
+        let shield = self.shield.as_ref();
+        let named = shield.and_then(|shield| shield.note(SourceKey::of(from.ip()), self.now()));
+        if let Some(prefix) = named {
+            let length = self.config.shield.length.seconds();
+            let grants = Arc::clone(&self.grants);
+            tokio::spawn(async move { shut_out(grants.as_ref(), prefix, length).await });
+        }
     }
 
     /// What failures of a name, in lower case, are counted under.
@@ -99,5 +108,49 @@ impl Portal {
         }
         let mark = self.codes.pseudonym(&typed.to_lowercase());
         format!("nobody#{}", mark.get(..8).unwrap_or_default())
+    }
+}
+
+fn must_wait(too_many: TooMany) -> Refusal {
+    let seconds = i64::try_from(too_many.wait().as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_add(1);
+    Refusal {
+        shown: Shown::Wait(seconds),
+        reason: "source-must-wait",
+    }
+}
+
+/// A source that somebody is open from is left alone: people who proved themselves would be cut
+/// off with whoever hammers there.
+async fn shut_out(grants: &dyn Grants, prefix: IpNet, seconds: i64) {
+    let work = async {
+        let query = GrantQuery {
+            source: Some(source_of(prefix)),
+            limit: Some(1),
+            ..GrantQuery::default()
+        };
+        if !grants.grants(&query).await?.grants.is_empty() {
+            tracing::warn!(source = %prefix, "it hammers the log-in, but somebody is open from there: not shut out");
+            return Ok(());
+        }
+        let request = DenyRequest {
+            prefix,
+            for_seconds: u64::try_from(seconds).unwrap_or(0),
+            reason: Some("it hammers the log-in".into()),
+        };
+        grants.deny(&request).await?;
+        tracing::warn!(source = %prefix, for_seconds = seconds, "it hammers the log-in: shut out");
+        Ok::<(), GrantsError>(())
+    };
+    if let Err(error) = work.await {
+        tracing::error!(source = %prefix, %error, "a source that hammers the log-in could not be shut out");
+    }
+}
+
+fn source_of(prefix: IpNet) -> Source {
+    match prefix {
+        IpNet::V4(net) => Source::Address(net.addr().into()),
+        IpNet::V6(net) => Source::Prefix(net.addr()),
     }
 }

@@ -5,12 +5,14 @@ mod access;
 mod directory;
 mod limits;
 mod network;
+mod shield;
 mod units;
 
 pub(crate) use access::{Access, FactorKind};
 pub(crate) use directory::{Directory, LdapSettings};
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
+pub(crate) use shield::Shield;
 pub(crate) use units::Length;
 
 use std::{
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) directory: Directory,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) shield: Shield,
     #[serde(default)]
     pub(crate) access: Vec<Access>,
 }

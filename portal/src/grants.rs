@@ -4,8 +4,8 @@
 use std::{fmt, future::Future, net::IpAddr, pin::Pin, time::Duration};
 
 use agent_api::{
-    AuditDraft, Client, ClientError, CloseRequest, Closed, Grant, GrantPage, GrantQuery,
-    GrantRequest, Problem, Service, Status,
+    AuditDraft, Client, ClientError, CloseRequest, Closed, Deny, DenyRequest, Grant, GrantPage,
+    GrantQuery, GrantRequest, Problem, Service, Status,
 };
 
 use crate::{access::ServiceId, client_addr::ClientAddr, proof::FactorsPassed};
@@ -42,6 +42,8 @@ pub(crate) trait Grants: Send + Sync + fmt::Debug {
     /// Only [`open`] calls this.
     fn grant<'a>(&'a self, request: &'a GrantRequest) -> Reply<'a, Grant>;
     fn close<'a>(&'a self, request: &'a CloseRequest) -> Reply<'a, Closed>;
+    /// Shuts one source out for a while.
+    fn deny<'a>(&'a self, request: &'a DenyRequest) -> Reply<'a, Deny>;
     fn audit<'a>(&'a self, draft: &'a AuditDraft) -> Reply<'a, ()>;
 }
 
@@ -76,6 +78,10 @@ impl Grants for Client {
 
     fn close<'a>(&'a self, request: &'a CloseRequest) -> Reply<'a, Closed> {
         Box::pin(patient(Client::close(self, request)))
+    }
+
+    fn deny<'a>(&'a self, request: &'a DenyRequest) -> Reply<'a, Deny> {
+        Box::pin(patient(Client::deny(self, request)))
     }
 
     fn audit<'a>(&'a self, draft: &'a AuditDraft) -> Reply<'a, ()> {
@@ -133,7 +139,7 @@ pub(crate) async fn held_by(
 ) -> Result<Vec<Grant>, GrantsError> {
     let mut query = GrantQuery {
         user: Some(user.to_owned()),
-        source,
+        source: source.map(Into::into),
         ..GrantQuery::default()
     };
     let mut all = Vec::new();

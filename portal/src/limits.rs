@@ -1,8 +1,10 @@
 //! How often somebody may try: per source and for everybody together in bounded memory here, per
 //! user in the database by the numbers of [`Backoff`]. Refuses; never forgets a user's failures.
 
+mod shield;
 mod spray;
 
+pub(crate) use shield::Shield;
 pub(crate) use spray::Spray;
 
 use std::{
@@ -18,7 +20,7 @@ use governor::{
     nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 use lru::LruCache;
 
 use crate::{clock::Clock, config};
@@ -34,6 +36,14 @@ impl SourceKey {
         match address.to_canonical() {
             v4 @ IpAddr::V4(_) => Self(v4),
             IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Net::new_assert(v6, 64).trunc().addr())),
+        }
+    }
+
+    /// All addresses that count as it.
+    pub(crate) fn prefix(self) -> IpNet {
+        match self.0 {
+            v4 @ IpAddr::V4(_) => IpNet::from(v4),
+            IpAddr::V6(v6) => Ipv6Net::new_assert(v6, 64).into(),
         }
     }
 }
@@ -69,6 +79,23 @@ impl Backoff {
     /// True: an operator must look first.
     pub(crate) fn is_exhausted(&self, failures: i64) -> bool {
         failures >= self.in_a_row
+    }
+}
+
+/// An attempt too many, and how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    /// Of this source.
+    OfSource(Duration),
+    /// Of everybody together.
+    OfAll(Duration),
+}
+
+impl TooMany {
+    pub(crate) fn wait(self) -> Duration {
+        match self {
+            Self::OfSource(wait) | Self::OfAll(wait) => wait,
+        }
     }
 }
 
@@ -112,8 +139,8 @@ impl Rates {
         }
     }
 
-    /// Counts an attempt. Err: how long this source must wait.
-    pub(crate) fn count(&self, source: SourceKey) -> Result<(), Duration> {
+    /// Counts an attempt.
+    pub(crate) fn count(&self, source: SourceKey) -> Result<(), TooMany> {
         let now = self.clock.now_nanos();
         let wait = |refused: governor::NotUntil<Nanos>| refused.wait_time_from(now);
         {
@@ -123,10 +150,14 @@ impl Rates {
                     .map(|quota| Bucket::direct_with_clock(quota, self.clock.clone()))
             });
             for bucket in buckets {
-                bucket.check().map_err(wait)?;
+                bucket
+                    .check()
+                    .map_err(|refused| TooMany::OfSource(wait(refused)))?;
             }
         }
-        self.all.check().map_err(wait)
+        self.all
+            .check()
+            .map_err(|refused| TooMany::OfAll(wait(refused)))
     }
 
     #[cfg(test)]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use agent_api::{
-    AuditDraft, CloseRequest, Closed, ClosedHolder, Grant, GrantPage, GrantQuery, GrantRequest,
-    Holder, Mode, Problem, ProblemCode, Role, Service, ServiceKind, Status,
+    AuditDraft, CloseRequest, Closed, ClosedHolder, Deny, DenyRequest, Grant, GrantPage,
+    GrantQuery, GrantRequest, Holder, Mode, Problem, ProblemCode, Role, Service, ServiceKind,
+    Status,
 };
 use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
@@ -47,6 +48,7 @@ pub(crate) struct FakeAgent {
     pub(crate) lies: AtomicBool,
     pub(crate) grants: Mutex<Vec<Grant>>,
     pub(crate) audit: Mutex<Vec<AuditDraft>>,
+    pub(crate) denied: Mutex<Vec<DenyRequest>>,
 }
 
 impl FakeAgent {
@@ -57,6 +59,7 @@ impl FakeAgent {
             lies: AtomicBool::new(false),
             grants: Mutex::default(),
             audit: Mutex::default(),
+            denied: Mutex::default(),
         })
     }
 
@@ -104,6 +107,7 @@ impl FakeAgent {
             allow: vec![],
             default_seconds: 8 * 3600,
             max_seconds: 24 * 3600,
+            ipv6_prefix: false,
             idle_seconds: Some(1800),
         }
     }
@@ -148,7 +152,9 @@ impl Grants for FakeAgent {
 
     fn grants<'a>(&'a self, query: &'a GrantQuery) -> Reply<'a, GrantPage> {
         let fits = |grant: &Grant| {
-            query.source.is_none_or(|source| source == grant.source)
+            query
+                .source
+                .is_none_or(|source| source.meets(&grant.source))
                 && query
                     .user
                     .as_ref()
@@ -187,7 +193,7 @@ impl Grants for FakeAgent {
                 opened_by: "portal".into(),
             };
             let grant = Grant {
-                source: request.source,
+                source: request.source.into(),
                 service: request.service.clone(),
                 holders: vec![holder],
                 deadline,
@@ -207,7 +213,9 @@ impl Grants for FakeAgent {
         self.answer(|| {
             let mut grants = self.grants.lock().unwrap();
             let fits = |grant: &Grant| {
-                request.source.is_none_or(|source| source == grant.source)
+                request
+                    .source
+                    .is_none_or(|source| source.meets(&grant.source))
                     && request
                         .service
                         .as_ref()
@@ -233,6 +241,19 @@ impl Grants for FakeAgent {
                 count,
                 closed,
                 map_changed_after_us: 1,
+            }
+        })
+    }
+
+    fn deny<'a>(&'a self, request: &'a DenyRequest) -> Reply<'a, Deny> {
+        self.answer(|| {
+            self.denied.lock().unwrap().push(request.clone());
+            Deny {
+                prefix: request.prefix,
+                deadline: self.clock.now(),
+                remaining_seconds: request.for_seconds,
+                reason: request.reason.clone(),
+                by: "portal".into(),
             }
         })
     }

@@ -113,7 +113,7 @@ impl Agent {
     /// Closes everything one source holds.
     pub fn close_source(&self, source: IpAddr) -> Result<u64> {
         let request = CloseRequest {
-            source: Some(source),
+            source: Some(source.into()),
             ..CloseRequest::default()
         };
         Ok(block_on(self.client().close(&request))??.count)

@@ -137,7 +137,7 @@ impl Books {
             return Ok(());
         }
         let request = CloseRequest {
-            source: Some(source),
+            source: Some(source.into()),
             ..CloseRequest::default()
         };
         if block_on(agent.close(&request))?.is_ok() {
@@ -153,7 +153,7 @@ impl Books {
             .grants
             .iter()
             .filter(|grant| grant.in_kernel)
-            .map(|grant| (grant.source, grant.remaining_seconds))
+            .map(|grant| (grant.source.address(), grant.remaining_seconds))
             .collect();
         let now = clock::instant();
         for (source, known) in &mut self.known {

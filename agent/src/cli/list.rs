@@ -1,8 +1,6 @@
 //! `sekisho list`: who is open now, or what is denied.
 
-use std::net::IpAddr;
-
-use agent_api::{Grant, GrantQuery};
+use agent_api::{Grant, GrantQuery, Source};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -17,9 +15,9 @@ pub(super) struct List {
     /// Only this person
     #[arg(long)]
     user: Option<String>,
-    /// Only this source address
+    /// Only what lets this address in, or what is held from this IPv6 /64
     #[arg(long)]
-    source: Option<IpAddr>,
+    source: Option<Source>,
     /// Only this service
     #[arg(long)]
     service: Option<String>,

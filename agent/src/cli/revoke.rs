@@ -1,8 +1,6 @@
 //! `sekisho revoke`: returns when the kernel map is changed; the next packet is dropped.
 
-use std::net::IpAddr;
-
-use agent_api::CloseRequest;
+use agent_api::{CloseRequest, Source};
 use clap::Args;
 
 use super::{
@@ -13,9 +11,9 @@ use super::{
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["source", "user", "service", "all"])]
 pub(super) struct Revoke {
-    /// Everything of this source address
+    /// Everything that lets this address in, or everything held from this IPv6 /64
     #[arg(long)]
-    source: Option<IpAddr>,
+    source: Option<Source>,
     /// Everything of this person, from wherever
     #[arg(long)]
     user: Option<String>,

@@ -110,6 +110,15 @@ pub(super) struct Service {
     pub(super) burst: Option<Spanned<u32>>,
     pub(super) answer: Option<Spanned<Answer>>,
     pub(super) agent_down: Option<Spanned<AgentDown>>,
+    pub(super) ipv6_grants: Option<Spanned<Ipv6Grants>>,
+}
+
+/// What a grant from an IPv6 address is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Ipv6Grants {
+    Address,
+    Prefix,
 }
 
 /// Packets a second, for each processor.

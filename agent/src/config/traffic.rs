@@ -128,6 +128,9 @@ pub(super) fn apply(written: &file::Service, service: &mut Service, found: &mut 
             if let Some(agent_down) = &written.agent_down {
                 refuse(agent_down.span(), "agent_down");
             }
+            if let Some(ipv6_grants) = &written.ipv6_grants {
+                refuse(ipv6_grants.span(), "ipv6_grants");
+            }
         }
     }
     service.answer = written
@@ -138,6 +141,10 @@ pub(super) fn apply(written: &file::Service, service: &mut Service, found: &mut 
         .agent_down
         .as_ref()
         .map_or_else(AgentDown::default, |a| *a.get_ref());
+    service.ipv6_prefix = written
+        .ipv6_grants
+        .as_ref()
+        .is_some_and(|grants| *grants.get_ref() == file::Ipv6Grants::Prefix);
 }
 
 #[cfg(test)]

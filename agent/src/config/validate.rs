@@ -257,6 +257,7 @@ fn portal_service(portal: &Portal) -> Service {
         rate: Some(portal.rate),
         answer: Answer::default(),
         agent_down: AgentDown::default(),
+        ipv6_prefix: false,
     }
 }
 
@@ -403,6 +404,7 @@ fn service(
         rate: None,
         answer: Answer::default(),
         agent_down: AgentDown::default(),
+        ipv6_prefix: false,
     };
     traffic::apply(&written, &mut service, found);
     service

@@ -60,7 +60,7 @@ impl Engine {
             })?),
         };
         let selection = Selection {
-            source: request.source.map(|source| source.to_canonical()),
+            source: request.source,
             service,
             user: request.user,
             opened_by: (caller.role == Role::Portal).then(|| PORTAL_ACTOR.into()),

@@ -77,7 +77,7 @@ impl Engine {
             opened_by: caller.name(),
         };
         let entry = Entry {
-            source: (prefix.prefix_len() == prefix.max_prefix_len()).then(|| prefix.addr()),
+            source: (prefix.prefix_len() == prefix.max_prefix_len()).then(|| prefix.addr().into()),
             reason: Some(cut(format!(
                 "{prefix} until {}{}",
                 now.wall_of(boot_ns),

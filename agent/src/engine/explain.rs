@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use agent_api::{
     ExplainRequest, Explained, ExplainedGrant, Impact, ImpactEntry, Mode, Problem, ProblemCode,
+    Source,
 };
 use filter_abi::{Reason, Reasons};
 
@@ -53,8 +54,13 @@ impl Engine {
         service: u32,
     ) -> Result<Option<ExplainedGrant>, ProblemBox> {
         let now = self.now();
-        let grant = self.view(GrantId { source, service }, now).await?;
-        Ok(grant.map(|grant| ExplainedGrant {
+        let mut found = None;
+        for source in Source::of(source) {
+            if found.is_none() {
+                found = self.view(GrantId { source, service }, now).await?;
+            }
+        }
+        Ok(found.map(|grant| ExplainedGrant {
             deadline: grant.deadline,
             remaining_seconds: grant.remaining_seconds,
             holders: grant.holders,

@@ -178,7 +178,7 @@ impl Engine {
             actor,
             outcome: self::cut(draft.outcome),
             user: cut(draft.user),
-            source: draft.source.map(|source| source.to_canonical()),
+            source: draft.source.map(Into::into),
             service: None,
             factor: cut(draft.factor),
             token: cut(draft.token),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use agent_api::{AuditKind, Grant, GrantRequest, Problem, ProblemCode, Role, ServiceKind};
+use agent_api::{AuditKind, Grant, GrantRequest, Problem, ProblemCode, Role, ServiceKind, Source};
 use filter_abi::Grant as KernelGrant;
 use jiff::Timestamp;
 
@@ -28,7 +28,7 @@ impl Engine {
                 actor: caller.name(),
                 outcome: code_name(refusal.0.code),
                 user: Some(cut(request.user)),
-                source: Some(request.source.to_canonical()),
+                source: Some(request.source.into()),
                 service: Some(cut(request.service)),
                 reason: Some(cut(refusal.0.message.clone())),
                 request_id: request.request_id.map(cut),
@@ -69,7 +69,7 @@ impl Engine {
             return Err(problem(ProblemCode::Lockdown, text).into());
         }
         let id = GrantId {
-            source,
+            source: scope(service, source),
             service: service_id,
         };
         let now = self.now();
@@ -87,12 +87,16 @@ impl Engine {
         self.refuse_when_full(&turn, id, &before)?;
         let entry = Entry {
             user: Some(holder.user.clone()),
-            source: Some(source),
+            source: Some(id.source),
             service: Some(service.name.clone()),
             factor: holder.factor.clone(),
             reason: Some(cut(format!(
-                "until {}{}",
+                "until {}{}{}",
                 after(now, seconds),
+                match id.source {
+                    Source::Address(_) => String::new(),
+                    Source::Prefix(_) => format!(", asked for by {source}"),
+                },
                 request
                     .reason
                     .as_deref()
@@ -114,7 +118,7 @@ impl Engine {
         turn.note_shared(&holder, &before);
         self.commit(&mut turn, writing, now.wall, entries).await?;
         if before.is_empty() {
-            add(&mut turn.used, source);
+            add(&mut turn.used, id.source);
         }
         if let Err(error) = self.admit(id, &holder, &before, now) {
             self.take_back(&mut turn, &holder, &before, now).await;
@@ -262,13 +266,13 @@ pub(super) fn longer_idle(a: u64, b: u64) -> u64 {
     if a == 0 || b == 0 { 0 } else { a.max(b) }
 }
 
-pub(super) fn add(used: &mut [u64; 2], source: IpAddr) {
+pub(super) fn add(used: &mut [u64; 2], source: Source) {
     if let Some(used) = used.get_mut(family(source)) {
         *used += 1;
     }
 }
 
-pub(super) fn subtract(used: &mut [u64; 2], source: IpAddr, count: u64) {
+pub(super) fn subtract(used: &mut [u64; 2], source: Source, count: u64) {
     if let Some(used) = used.get_mut(family(source)) {
         *used = used.saturating_sub(count);
     }
@@ -276,6 +280,14 @@ pub(super) fn subtract(used: &mut [u64; 2], source: IpAddr, count: u64) {
 
 fn after(now: Moment, seconds: u64) -> Timestamp {
     now.wall_of(now.boot_ns.saturating_add(seconds.saturating_mul(NS)))
+}
+
+/// What a grant for this address is held from.
+fn scope(service: &Service, address: IpAddr) -> Source {
+    match Source::around(address) {
+        Some(prefix) if service.ipv6_prefix => prefix,
+        _ => address.into(),
+    }
 }
 
 /// The source as one that a packet can really come from.

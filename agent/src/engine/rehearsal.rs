@@ -93,7 +93,7 @@ impl Engine {
         let strangers = services.flat_map(Packet::from_nobody);
         let granted: Vec<Packet> = grants
             .into_iter()
-            .filter_map(|id| Packet::to(state.service_by_id(id.service)?, id.source))
+            .filter_map(|id| Packet::to(state.service_by_id(id.service)?, id.source.address()))
             .collect();
         for packet in strangers.chain(granted.iter().take(SERVICES_MAX).cloned()) {
             for (kind, frame) in golden::kinds(&packet) {

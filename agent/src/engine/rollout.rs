@@ -16,7 +16,7 @@ use super::{AGENT_ACTOR, Caller, Closing, Engine, ProblemBox, Turn, problem};
 use crate::{
     config::{Config, Service, Staged, seconds_text},
     kernel::Switches,
-    ledger::{Entry, Selection},
+    ledger::{Entry, HolderRow, Selection},
     policy::{self, Policy, ServiceIds},
 };
 
@@ -238,20 +238,33 @@ impl Engine {
         problem(ProblemCode::Unavailable, text)
     }
 
-    /// Ends the grants of services that the configuration does not have any more, or that became
-    /// public.
+    /// Holders that lose their grant when a service is like this, or is no more: all, or those of
+    /// whole prefixes where it grants to addresses.
+    async fn losing(
+        &self,
+        service: Option<&Service>,
+        id: u32,
+    ) -> Result<Vec<HolderRow>, ProblemBox> {
+        match service.filter(|service| needs_grant(service)) {
+            Some(service) if service.ipv6_prefix => Ok(Vec::new()),
+            Some(_) => Ok(self.ledger.prefix_holders(id).await?),
+            None => {
+                let all = Selection {
+                    service: Some(id),
+                    ..Selection::default()
+                };
+                Ok(self.ledger.holders(&all).await?)
+            }
+        }
+    }
+
+    /// Ends the grants of services that the configuration does not have any more, that became
+    /// public, or that do not grant to whole prefixes any more.
     async fn close_unknown_services(&self, turn: &mut Turn) -> Result<u64, ProblemBox> {
         let state = self.state();
         let mut closed = 0;
         for (name, &id) in &state.ids {
-            if state.config.service(name).is_some_and(needs_grant) {
-                continue;
-            }
-            let selection = Selection {
-                service: Some(id),
-                ..Selection::default()
-            };
-            let mut rows = self.ledger.holders(&selection).await?;
+            let mut rows = self.losing(state.config.service(name), id).await?;
             rows.retain(|row| !turn.is_struck(row));
             if rows.is_empty() {
                 continue;
@@ -261,7 +274,7 @@ impl Engine {
             let closing = Closing {
                 kind: AuditKind::Close,
                 actor: AGENT_ACTOR.into(),
-                reason: Some("the service was removed from the configuration".into()),
+                reason: Some("the configuration does not grant it any more".into()),
                 request_id: None,
             };
             closed += rows.len() as u64;

@@ -4,6 +4,7 @@ mod closing;
 mod journal;
 mod many;
 mod opening;
+mod prefixes;
 mod reconciling;
 mod rollout;
 pub(crate) mod world;

@@ -60,7 +60,7 @@ impl Engine {
             })?),
         };
         let selection = Selection {
-            source: query.source.map(|source| source.to_canonical()),
+            source: query.source,
             service,
             user: query.user,
             opened_by: None,
@@ -95,6 +95,7 @@ impl Engine {
             allow: service.allow.iter().map(ToString::to_string).collect(),
             default_seconds: service.default_seconds,
             max_seconds: service.max_seconds,
+            ipv6_prefix: service.ipv6_prefix,
             idle_seconds: service.idle_seconds,
         };
         state.config.services.iter().map(view).collect()

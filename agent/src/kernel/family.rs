@@ -1,7 +1,12 @@
 //! The tables of one address family, alike for both.
 
-use std::{collections::HashSet, io, net::IpAddr};
+use std::{
+    collections::HashSet,
+    io,
+    net::{IpAddr, Ipv6Addr},
+};
 
+use agent_api::Source;
 use filter_abi::{
     AllowKey, Bytes, DenyValue, Destination, DestinationKey, ExactFamily, ExactV4, ExactV6, Grant,
     GrantKey, TrieKey, V4, V6, names,
@@ -17,9 +22,36 @@ pub(super) trait Family: Copy + Eq + std::hash::Hash + 'static {
     const NAMES: Names;
 
     fn of(address: IpAddr) -> Option<Self>;
-    fn address(self) -> IpAddr;
+    /// How the program finds a grant. None: it is of the other family.
+    fn key(id: GrantId) -> Option<GrantKey<Self>>;
+    /// The grant that is found so.
+    fn id(key: &GrantKey<Self>) -> GrantId;
     /// What the filter of sources is keyed by, see `filter_abi::mark`.
     fn number(self) -> u64;
+}
+
+/// How the program finds a grant, whichever family it is of.
+pub(super) enum Key {
+    V4(GrantKey<V4>),
+    V6(GrantKey<V6>),
+}
+
+impl From<GrantId> for Key {
+    fn from(id: GrantId) -> Self {
+        match id.source.address() {
+            IpAddr::V4(address) => Self::V4(GrantKey {
+                source: address.octets(),
+                service: id.service,
+            }),
+            IpAddr::V6(address) => Self::V6(GrantKey {
+                source: address.octets(),
+                service: match id.source {
+                    Source::Address(_) => id.service,
+                    Source::Prefix(_) => id.service | GrantKey::<V6>::PREFIX,
+                },
+            }),
+        }
+    }
 }
 
 /// Names of a family's maps.
@@ -48,8 +80,18 @@ impl Family for V4 {
         }
     }
 
-    fn address(self) -> IpAddr {
-        self.into()
+    fn key(id: GrantId) -> Option<GrantKey<Self>> {
+        match Key::from(id) {
+            Key::V4(key) => Some(key),
+            Key::V6(_) => None,
+        }
+    }
+
+    fn id(key: &GrantKey<Self>) -> GrantId {
+        GrantId {
+            source: Source::Address(key.source.into()),
+            service: key.service,
+        }
     }
 
     fn number(self) -> u64 {
@@ -74,8 +116,23 @@ impl Family for V6 {
         }
     }
 
-    fn address(self) -> IpAddr {
-        self.into()
+    fn key(id: GrantId) -> Option<GrantKey<Self>> {
+        match Key::from(id) {
+            Key::V4(_) => None,
+            Key::V6(key) => Some(key),
+        }
+    }
+
+    fn id(key: &GrantKey<Self>) -> GrantId {
+        let address = Ipv6Addr::from(key.source);
+        let source = match key.service & GrantKey::<Self>::PREFIX {
+            0 => Source::Address(address.into()),
+            _ => Source::Prefix(address),
+        };
+        GrantId {
+            source,
+            service: key.service & !GrantKey::<Self>::PREFIX,
+        }
     }
 
     fn number(self) -> u64 {
@@ -199,29 +256,29 @@ where
         Ok(!kept.is_empty())
     }
 
-    pub(super) fn read(&self, source: A, service: u32) -> Result<Option<Grant>, KernelError> {
-        self.grants.read(&GrantKey { source, service })
+    pub(super) fn read(&self, key: &GrantKey<A>) -> Result<Option<Grant>, KernelError> {
+        self.grants.read(key)
     }
 
     /// The error is the kernel's own; E2BIG means that the map is full.
-    pub(super) fn put(&self, source: A, service: u32, grant: &Grant) -> io::Result<()> {
-        self.grants.try_write(&GrantKey { source, service }, grant)
+    pub(super) fn put(&self, key: &GrantKey<A>, grant: &Grant) -> io::Result<()> {
+        self.grants.try_write(key, grant)
     }
 
     pub(super) fn put_many(&self, grants: &[(GrantId, Grant)]) -> io::Result<()> {
         let ours: Vec<(GrantKey<A>, Grant)> = grants
             .iter()
-            .filter_map(|(id, grant)| Some((key(*id)?, *grant)))
+            .filter_map(|(id, grant)| Some((A::key(*id)?, *grant)))
             .collect();
         self.grants.write_many(&ours)
     }
 
-    pub(super) fn remove(&self, source: A, service: u32) -> Result<(), KernelError> {
-        self.grants.delete(&GrantKey { source, service })
+    pub(super) fn remove(&self, key: &GrantKey<A>) -> Result<(), KernelError> {
+        self.grants.delete(key)
     }
 
     pub(super) fn remove_many(&self, ids: &[GrantId]) -> Result<(), KernelError> {
-        let ours: Vec<GrantKey<A>> = ids.iter().filter_map(|id| key(*id)).collect();
+        let ours: Vec<GrantKey<A>> = ids.iter().filter_map(|id| A::key(*id)).collect();
         self.grants.delete_many(&ours)
     }
 
@@ -232,20 +289,29 @@ where
         self.grants.scan(|entries| {
             let entries: Vec<(GrantId, Grant)> = entries
                 .into_iter()
-                .map(|(key, grant)| {
-                    let id = GrantId {
-                        source: key.source.address(),
-                        service: key.service,
-                    };
-                    (id, grant)
-                })
+                .map(|(key, grant)| (A::id(&key), grant))
                 .collect();
             show(&entries);
         })
     }
 }
 
-fn key<A: Family>(id: GrantId) -> Option<GrantKey<A>> {
-    let service = id.service;
-    A::of(id.source).map(|source| GrantKey { source, service })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_and_its_key_name_the_same() {
+        for source in ["192.0.2.7", "2001:db8::7", "2001:db8:0:7::/64"] {
+            let id = GrantId {
+                source: source.parse().unwrap(),
+                service: 5,
+            };
+            let found = match Key::from(id) {
+                Key::V4(key) => V4::id(&key),
+                Key::V6(key) => V6::id(&key),
+            };
+            assert_eq!(found, id, "{source}");
+        }
+    }
 }

@@ -4,11 +4,11 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
-    net::IpAddr,
     os::fd::{AsFd as _, OwnedFd},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use agent_api::Source;
 use aya::maps::{MapData, MapError, PerCpuArray};
 use filter_abi::{
     COUNTERS, Cpu, Grant, Impact, ImpactKey, LimitKey, Panel, Settings, Target, TargetKey, TrieKey,
@@ -20,7 +20,7 @@ use super::{
     GrantId, Judge, Maps, Probed, Show, Switches,
     barrier::wait_for_readers,
     error::KernelError,
-    family::{Family as _, Tables},
+    family::{Family, Key, Tables},
     layout::Layout,
     map::Map,
     pins::Pins,
@@ -162,23 +162,16 @@ impl FilterMaps {
         let (_, settings) = current(&self.settings)?;
         let [more_v4, more_v6] = more;
         let mut numbers = Vec::new();
-        self.v4.scan(|grants| {
-            numbers.extend(
-                grants
-                    .iter()
-                    .filter_map(|(id, _)| V4::of(id.source).map(V4::number)),
-            )
-        })?;
+        self.v4
+            .scan(|grants| numbers.extend(grants.iter().filter_map(number::<V4>)))?;
         let v4 = changing
             .v4
             .renew(&self.sources, settings.seed, &numbers, more_v4)?;
         numbers.clear();
+        let mut prefixes = false;
         self.v6.scan(|grants| {
-            numbers.extend(
-                grants
-                    .iter()
-                    .filter_map(|(id, _)| V6::of(id.source).map(V6::number)),
-            )
+            numbers.extend(grants.iter().filter_map(number::<V6>));
+            prefixes |= grants.iter().any(is_prefix);
         })?;
         let v6 = changing
             .v6
@@ -186,10 +179,15 @@ impl FilterMaps {
         self.change(|settings| {
             settings.sources_v4 = v4;
             settings.sources_v6 = v6;
+            settings.flags &= !Settings::PREFIX_GRANTS;
+            if prefixes {
+                settings.flags |= Settings::PREFIX_GRANTS;
+            }
         })
     }
 
-    /// Marks the sources of grants that are about to be written.
+    /// Marks the sources of grants that are about to be written, and says if there are prefixes
+    /// among them: without these nobody looks for one.
     fn mark(&self, grants: &[(GrantId, Grant)]) -> Result<(), KernelError> {
         let mut changing = self.changing();
         let v4 = grants.iter().filter(|(id, _)| id.source.is_ipv4()).count();
@@ -198,11 +196,14 @@ impl FilterMaps {
             self.renew(&mut changing, [v4, v6])?;
         }
         let (_, settings) = current(&self.settings)?;
-        let sources = || grants.iter().map(|(id, _)| id.source);
-        let v4 = sources().filter_map(|source| V4::of(source).map(V4::number));
+        let v4 = grants.iter().filter_map(number::<V4>);
         changing.v4.add(&self.sources, settings.seed, v4)?;
-        let v6 = sources().filter_map(|source| V6::of(source).map(V6::number));
-        changing.v6.add(&self.sources, settings.seed, v6)
+        let v6 = grants.iter().filter_map(number::<V6>);
+        changing.v6.add(&self.sources, settings.seed, v6)?;
+        if grants.iter().any(is_prefix) && !settings.has(Settings::PREFIX_GRANTS) {
+            self.change(|settings| settings.flags |= Settings::PREFIX_GRANTS)?;
+        }
+        Ok(())
     }
 
     fn fill(&self, policy: &Policy, generation: u32) -> Result<(), KernelError> {
@@ -237,6 +238,15 @@ impl FilterMaps {
             .retain(|key| key.data.prefix >> 16 == generation)?;
         self.limits.retain(|key| key.generation == generation)
     }
+}
+
+/// What the filter of sources is keyed by, for a grant of this family.
+fn number<A: Family>((id, _): &(GrantId, Grant)) -> Option<u64> {
+    A::key(*id).map(|key| key.source.number())
+}
+
+fn is_prefix((id, _): &(GrantId, Grant)) -> bool {
+    matches!(id.source, Source::Prefix(_))
 }
 
 /// The number in the map, which gets one if it has none.
@@ -278,24 +288,23 @@ fn switched(flags: u32, switches: &Switches) -> u32 {
 }
 
 impl Maps for FilterMaps {
-    fn read(&self, GrantId { source, service }: GrantId) -> Result<Option<Grant>, KernelError> {
-        match source {
-            IpAddr::V4(source) => self.v4.read(source.octets(), service),
-            IpAddr::V6(source) => self.v6.read(source.octets(), service),
+    fn read(&self, id: GrantId) -> Result<Option<Grant>, KernelError> {
+        match Key::from(id) {
+            Key::V4(key) => self.v4.read(&key),
+            Key::V6(key) => self.v6.read(&key),
         }
     }
 
     fn put(&self, id: GrantId, grant: Grant) -> Result<(), KernelError> {
         self.mark(&[(id, grant)])?;
-        let GrantId { source, service } = id;
-        match source {
-            IpAddr::V4(source) => self
+        match Key::from(id) {
+            Key::V4(key) => self
                 .v4
-                .put(source.octets(), service, &grant)
+                .put(&key, &grant)
                 .map_err(|error| self.full("IPv4", error)),
-            IpAddr::V6(source) => self
+            Key::V6(key) => self
                 .v6
-                .put(source.octets(), service, &grant)
+                .put(&key, &grant)
                 .map_err(|error| self.full("IPv6", error)),
         }
     }
@@ -305,10 +314,10 @@ impl Maps for FilterMaps {
         self.renew(&mut self.changing(), more)
     }
 
-    fn remove(&self, GrantId { source, service }: GrantId) -> Result<(), KernelError> {
-        match source {
-            IpAddr::V4(source) => self.v4.remove(source.octets(), service),
-            IpAddr::V6(source) => self.v6.remove(source.octets(), service),
+    fn remove(&self, id: GrantId) -> Result<(), KernelError> {
+        match Key::from(id) {
+            Key::V4(key) => self.v4.remove(&key),
+            Key::V6(key) => self.v6.remove(&key),
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Entry {
     pub actor: String,
     pub outcome: String,
     pub user: Option<String>,
-    pub source: Option<std::net::IpAddr>,
+    pub source: Option<agent_api::Source>,
     pub service: Option<String>,
     pub factor: Option<String>,
     pub token: Option<String>,

@@ -7,12 +7,14 @@ use sqlx::{FromRow as _, QueryBuilder, Row as _, sqlite::SqliteRow};
 
 use super::{
     LATE_VERSION, Ledger, LedgerError, SCHEMA_VERSION, Selection, Writing,
-    holders::{HolderRow, narrow, source_bytes},
+    holders::{HolderRow, narrow, no_source, source, source_bytes},
 };
 
 /// What a query of holders adds so as not to see those that are closed and wait to go.
 pub(super) const OPEN: &str = " AND NOT EXISTS (SELECT 1 FROM closings AS c WHERE \
-    (c.source IS NULL OR c.source = holders.source) \
+    (c.source IS NULL OR c.source = holders.source \
+    OR (length(holders.source) = 8 AND substr(c.source, 1, 8) = holders.source) \
+    OR (length(c.source) = 8 AND substr(holders.source, 1, 8) = c.source)) \
     AND (c.service IS NULL OR c.service = holders.service) \
     AND (c.user IS NULL OR c.user = holders.user) \
     AND (c.opened_by IS NULL OR c.opened_by = holders.opened_by) \
@@ -32,11 +34,13 @@ pub struct ClosingRow {
 
 impl ClosingRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let source: Option<&[u8]> = row.try_get("source")?;
+        let bytes: Option<&[u8]> = row.try_get("source")?;
         Ok(Self {
             id: row.try_get("id")?,
             selection: Selection {
-                source: source.map(super::holders::address).transpose()?,
+                source: bytes
+                    .map(|bytes| source(bytes).ok_or_else(no_source))
+                    .transpose()?,
                 service: row.try_get("service")?,
                 user: row.try_get("user")?,
                 opened_by: row.try_get("opened_by")?,
@@ -130,7 +134,9 @@ pub(crate) async fn reopen(
 ) -> Result<Option<(ClosingRow, HolderRow)>, sqlx::Error> {
     let id = holder.id;
     let covering = sqlx::query(
-        "SELECT * FROM closings AS c WHERE (source IS NULL OR source = $1) \
+        "SELECT * FROM closings AS c WHERE (source IS NULL OR source = $1 \
+         OR (length($1) = 8 AND substr(source, 1, 8) = $1) \
+         OR (length(source) = 8 AND substr($1, 1, 8) = source)) \
          AND (service IS NULL OR service = $2) AND (user IS NULL OR user = $3) \
          AND (opened_by IS NULL OR opened_by = $4) AND NOT EXISTS (SELECT 1 FROM reopened AS r \
          WHERE r.closing = c.id AND r.source = $1 AND r.service = $2 AND r.user = $3 \

@@ -1,7 +1,8 @@
 //! Holders of grants: one row for each person behind a source.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use agent_api::Source;
 use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
 use super::{Ledger, LedgerError, Writing, closings::OPEN};
@@ -67,7 +68,8 @@ impl GrantRow {
 /// Which holders; everything given must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    pub source: Option<IpAddr>,
+    /// An address: all that lets it in. A prefix: all from there.
+    pub source: Option<Source>,
     pub service: Option<u32>,
     pub user: Option<String>,
     pub opened_by: Option<String>,
@@ -76,7 +78,8 @@ pub struct Selection {
 impl Selection {
     /// Whether a holder is among them.
     pub fn covers(&self, row: &HolderRow) -> bool {
-        self.source.is_none_or(|source| source == row.id.source)
+        self.source
+            .is_none_or(|source| source.meets(&row.id.source))
             && self.service.is_none_or(|service| service == row.id.service)
             && self.user.as_ref().is_none_or(|user| *user == row.user)
             && self
@@ -112,6 +115,19 @@ impl Ledger {
     /// Holders that match, ended ones included, in the order of their grants.
     pub async fn holders(&self, selection: &Selection) -> Result<Vec<HolderRow>, LedgerError> {
         self.first_holders(selection, u32::MAX).await
+    }
+
+    /// Holders of whole prefixes for a service, ended ones included.
+    pub async fn prefix_holders(&self, service: u32) -> Result<Vec<HolderRow>, LedgerError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT * FROM holders WHERE length(source) = 8 AND service = $1{OPEN}"
+        ));
+        let rows = sqlx::query(sql).bind(service);
+        let rows = rows.fetch_all(&self.readers).await?;
+        Ok(rows
+            .iter()
+            .map(HolderRow::from_row)
+            .collect::<Result<_, _>>()?)
     }
 
     /// The first of them.
@@ -192,7 +208,7 @@ impl Ledger {
     pub async fn counts(&self) -> Result<(u64, u64, u64), LedgerError> {
         let row = sqlx::query(
             "SELECT count(*) FILTER (WHERE length(source) = 4) AS v4, \
-             count(*) FILTER (WHERE length(source) = 16) AS v6, ifnull(sum(held), 0) AS holders \
+             count(*) FILTER (WHERE length(source) <> 4) AS v6, ifnull(sum(held), 0) AS holders \
              FROM (SELECT source, count(*) AS held FROM holders GROUP BY source, service)",
         )
         .fetch_one(&self.readers)
@@ -282,8 +298,22 @@ pub(crate) async fn remove_holder(
 }
 
 pub(super) fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
-    if let Some(source) = selection.source {
-        query.push(" AND source = ").push_bind(source_bytes(source));
+    match selection.source {
+        None => {}
+        Some(Source::Address(address)) => {
+            query.push(" AND source IN (");
+            let mut sources = query.separated(", ");
+            for source in Source::of(address) {
+                sources.push_bind(source_bytes(source));
+            }
+            query.push(")");
+        }
+        Some(prefix @ Source::Prefix(_)) => {
+            let first = source_bytes(prefix);
+            let last = [first.as_slice(), &[0xff; 8]].concat();
+            query.push(" AND source BETWEEN ").push_bind(first);
+            query.push(" AND ").push_bind(last);
+        }
     }
     if let Some(service) = selection.service {
         query.push(" AND service = ").push_bind(service);
@@ -296,25 +326,36 @@ pub(super) fn narrow(query: &mut QueryBuilder<Sqlite>, selection: &Selection) {
     }
 }
 
-pub(super) fn source_bytes(source: IpAddr) -> Vec<u8> {
+/// An address in 4 or 16 bytes, a /64 in its 8; so its addresses stand right behind it.
+pub(super) fn source_bytes(source: Source) -> Vec<u8> {
     match source {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
+        Source::Address(IpAddr::V4(address)) => address.octets().to_vec(),
+        Source::Address(IpAddr::V6(address)) => address.octets().to_vec(),
+        Source::Prefix(network) => network.octets().iter().take(8).copied().collect(),
     }
 }
 
-/// The address that these bytes are.
-pub(super) fn address(bytes: &[u8]) -> Result<IpAddr, sqlx::Error> {
-    match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
-        (Ok(v4), _) => Ok(IpAddr::from(v4)),
-        (_, Ok(v6)) => Ok(IpAddr::from(v6)),
-        _ => Err(sqlx::Error::Decode("a source that is no address".into())),
+/// The source that these bytes are.
+pub(super) fn source(bytes: &[u8]) -> Option<Source> {
+    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
+        return Some(Source::Address(v4.into()));
     }
+    if let Ok(v6) = <[u8; 16]>::try_from(bytes) {
+        return Some(Source::Address(v6.into()));
+    }
+    let [a, b, c, d, e, f, g, h] = <[u8; 8]>::try_from(bytes).ok()?;
+    let network = [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0];
+    Some(Source::Prefix(Ipv6Addr::from(network)))
+}
+
+/// What a column holds that is not one.
+pub(super) fn no_source() -> sqlx::Error {
+    sqlx::Error::Decode("a source that is no address".into())
 }
 
 fn grant_id(row: &SqliteRow) -> Result<GrantId, sqlx::Error> {
     Ok(GrantId {
-        source: address(row.try_get("source")?)?,
+        source: source(row.try_get("source")?).ok_or_else(no_source)?,
         service: row.try_get("service")?,
     })
 }

@@ -2,15 +2,13 @@
 //! thousands of them into one value; and it is asked for one stretch of sources after the other, by
 //! two connections, so that whoever works on a piece does so while the next one is read.
 
-use std::net::IpAddr;
-
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, sqlite::SqliteRow};
 use tokio::sync::mpsc;
 
 use super::{
     Ledger, LedgerError, Selection,
     closings::OPEN,
-    holders::{GrantRow, narrow, unsigned},
+    holders::{self, GrantRow, narrow, unsigned},
 };
 use crate::kernel::GrantId;
 
@@ -20,10 +18,10 @@ const PIECE: u32 = 16_384;
 const FIRST: &[u8] = &[];
 const LAST: [u8; 17] = [0xff; 17];
 
-/// Source and service of each row as one blob: the family, the source as it stands, the number of
-/// the service in decimal, a blank.
-const IDS: &str = "SELECT CAST(group_concat(iif(length(source) = 4, '4', '6') || source || \
-    service, ' ') AS BLOB) AS ids";
+/// Source and service of each row as one blob: a digit for the length of the source, the source as it
+/// stands, the number of the service in decimal, a blank.
+const IDS: &str = "SELECT CAST(group_concat(CASE length(source) WHEN 4 THEN '4' WHEN 8 THEN '8' \
+    ELSE '6' END || source || service, ' ') AS BLOB) AS ids";
 const LIMITS: &str = ", group_concat(deadline_boot_ns, ' ') AS deadlines, \
     group_concat(idle_ns, ' ') AS idles";
 
@@ -185,18 +183,15 @@ fn grants(row: &SqliteRow, wanted: &Wanted) -> Option<Vec<GrantRow>> {
 
 /// The first of the ids, and what stands behind it.
 fn grant_id(bytes: &[u8]) -> Option<(GrantId, &[u8])> {
-    let (family, rest) = bytes.split_first()?;
-    let (source, rest) = match family {
-        b'4' => {
-            let (source, rest) = rest.split_first_chunk::<4>()?;
-            (IpAddr::from(*source), rest)
-        }
-        b'6' => {
-            let (source, rest) = rest.split_first_chunk::<16>()?;
-            (IpAddr::from(*source), rest)
-        }
+    let (kind, rest) = bytes.split_first()?;
+    let length = match kind {
+        b'4' => 4,
+        b'8' => 8,
+        b'6' => 16,
         _ => return None,
     };
+    let (source, rest) = rest.split_at_checked(length)?;
+    let source = holders::source(source)?;
     let end = rest.iter().position(|byte| *byte == b' ');
     let (digits, rest) = match end {
         Some(end) => (rest.get(..end)?, rest.get(end + 1..)?),

@@ -13,7 +13,7 @@ CREATE TABLE services (
 ) STRICT;
 
 CREATE TABLE holders (
-    source BLOB NOT NULL,           -- 4 or 16 bytes, network order
+    source BLOB NOT NULL,           -- 4 or 16 bytes, network order; 8: a /64
     service INTEGER NOT NULL,
     user TEXT NOT NULL,
     factor TEXT,

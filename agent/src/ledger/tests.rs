@@ -19,7 +19,7 @@ const S: u64 = 1_000_000_000;
 fn holder(last: u8, user: &str, now: Moment, seconds: u64) -> HolderRow {
     HolderRow {
         id: GrantId {
-            source: Ipv4Addr::new(198, 51, 100, last).into(),
+            source: std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, last)).into(),
             service: 1,
         },
         user: user.into(),
@@ -321,4 +321,73 @@ async fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
             .unwrap()
             .starts_with("this is not")
     );
+}
+
+/// What an address reaches by the /64 around it, and what is held from inside a /64, belongs to a
+/// closing of either, as long as its rows wait to go.
+#[tokio::test]
+async fn a_closing_by_source_covers_prefixes_and_their_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = moment(1_000_000, 500);
+    let ledger = Ledger::open(&folder.path().join("l"), "b1", now)
+        .await
+        .unwrap();
+    let sources = [
+        "2001:db8:0:7::/64",
+        "2001:db8:0:7::a",
+        "2001:db8:0:7::b",
+        "2001:db8:0:8::/64",
+        "192.0.2.7",
+    ];
+    for source in sources {
+        let mut row = holder(7, "alice", now, 60);
+        row.id.source = source.parse().unwrap();
+        put(&ledger, &row).await;
+    }
+    for (closed, left) in [
+        ("2001:db8:0:7::a", vec![2, 3, 4]),
+        ("2001:db8:0:7::/64", vec![3, 4]),
+    ] {
+        let selection = Selection {
+            source: Some(closed.parse().unwrap()),
+            ..Selection::default()
+        };
+        let closing = ClosingRow {
+            id: 0,
+            selection: selection.clone(),
+            actor: "uid 0".into(),
+            reason: None,
+            request_id: None,
+        };
+        let selected = ledger.holders(&selection).await.unwrap();
+        assert!(selected.iter().all(|row| selection.covers(row)));
+        let mut writing = ledger.write().await.unwrap();
+        put_closing(&mut writing, &closing).await.unwrap();
+        writing.commit().await.unwrap();
+        let mut open: Vec<String> = ledger
+            .holders(&Selection::default())
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.id.source.to_string())
+            .collect();
+        open.sort();
+        let mut expected: Vec<&str> = left.iter().map(|at: &usize| sources[*at]).collect();
+        expected.sort_unstable();
+        assert_eq!(open, expected, "after closing {closed}");
+        let mut writing = ledger.write().await.unwrap();
+        let first = first_closing(&mut writing).await.unwrap().unwrap();
+        let gone = closed_holders(&mut writing, &first, 10).await.unwrap();
+        assert!(!gone.is_empty());
+        writing.commit().await.unwrap();
+    }
+    // Opened again after both: only this one is there again.
+    let mut row = holder(7, "alice", now, 60);
+    row.id.source = sources[0].parse().unwrap();
+    let mut writing = ledger.write().await.unwrap();
+    assert!(reopen(&mut writing, &row).await.unwrap().is_some());
+    put_holder(&mut writing, &row).await.unwrap();
+    writing.commit().await.unwrap();
+    let open = ledger.holders(&Selection::default()).await.unwrap();
+    assert_eq!(open.len(), 3, "{open:?}");
 }

@@ -12,6 +12,7 @@ fn service(name: &str, groups: &[&str]) -> Service {
         allow: vec![],
         default_seconds: 60,
         max_seconds: 60,
+        ipv6_prefix: false,
         idle_seconds: None,
     }
 }

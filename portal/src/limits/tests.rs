@@ -40,7 +40,7 @@ fn a_refused_source_is_told_how_long_to_wait() {
     let clock = clock();
     let rates = Rates::new(&config::Limits::default(), clock.clone());
     let one = source("192.0.2.1");
-    let wait = (0..11).find_map(|_| rates.count(one).err()).unwrap();
+    let wait = (0..11).find_map(|_| rates.count(one).err()).unwrap().wait();
     assert!(
         wait > Duration::ZERO && wait <= Duration::from_secs(60),
         "{wait:?}"
@@ -119,4 +119,40 @@ fn one_user_failing_often_from_one_place_is_no_spraying() {
     for _ in 0..100 {
         assert!(spray.note(source("192.0.2.1"), "alice", now).is_empty());
     }
+}
+
+fn shield(text: &str) -> Option<Shield> {
+    let shield: config::Shield = toml::from_str(text).unwrap();
+    Shield::new(&shield, &config::Limits::default())
+}
+
+#[test]
+fn a_source_that_goes_on_though_it_must_wait_is_named_once() {
+    let shield = shield("after = 3").unwrap();
+    let (one, now) = (source("2001:db8::1"), Timestamp::UNIX_EPOCH);
+    let named: Vec<_> = (0..7).filter_map(|_| shield.note(one, now)).collect();
+    let prefix: ipnet::IpNet = "2001:db8::/64".parse().unwrap();
+    assert_eq!(named, [prefix, prefix], "every third time");
+    assert_eq!(shield.note(source("192.0.2.1"), now), None);
+}
+
+#[test]
+fn a_source_that_is_refused_now_and_then_is_not_named() {
+    let shield = shield("after = 3").unwrap();
+    let one = source("192.0.2.1");
+    for minute in 0..60 {
+        let now = Timestamp::from_second(minute * 400).unwrap();
+        assert_eq!(shield.note(one, now), None);
+    }
+}
+
+#[test]
+fn what_is_spared_is_never_named_and_the_shield_can_be_off() {
+    let spared = shield("after = 3\nspare = [\"192.0.2.0/24\", \"2001:db8::/48\"]").unwrap();
+    for _ in 0..9 {
+        for text in ["192.0.2.1", "2001:db8::1"] {
+            assert_eq!(spared.note(source(text), Timestamp::UNIX_EPOCH), None);
+        }
+    }
+    assert!(shield("enabled = false").is_none());
 }

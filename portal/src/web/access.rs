@@ -7,7 +7,7 @@ pub(super) use words::opened_words;
 
 use std::{net::IpAddr, sync::Arc};
 
-use agent_api::{CloseRequest, Grant};
+use agent_api::{CloseRequest, Grant, Source};
 use axum::{
     extract::State,
     response::{IntoResponse as _, Redirect, Response},
@@ -81,7 +81,7 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
     };
     let now = portal.now();
     let shared = held.iter().any(|grant| {
-        Some(grant.source) == from.map(ClientAddr::ip)
+        from.is_some_and(|from| grant.source.covers(from.ip()))
             && grant
                 .holders
                 .iter()
@@ -160,8 +160,9 @@ fn rows(
         allowed: allowed.iter().any(|id| id.name() == grant.service),
         open: Some(open_row(portal, visit, words, grant, now)),
     };
-    let (mine, other): (Vec<&Grant>, Vec<&Grant>) =
-        held.iter().partition(|grant| Some(grant.source) == from);
+    let (mine, other): (Vec<&Grant>, Vec<&Grant>) = held
+        .iter()
+        .partition(|grant| from.is_some_and(|from| grant.source.covers(from)));
     let mut rows: Vec<AccessRow> = mine.into_iter().map(row).collect();
     for id in allowed {
         if !rows.iter().any(|row| row.service == id.name()) {
@@ -292,7 +293,7 @@ pub(super) async fn withdraw_if_ended(
         return Ok(false);
     }
     let request = CloseRequest {
-        source: Some(from.ip()),
+        source: Some(from.ip().into()),
         user: Some(cookie.user_name().to_owned()),
         reason: Some("the log-in ended while opening".into()),
         request_id: Some(request_id.to_owned()),
@@ -323,8 +324,8 @@ pub(super) async fn close(State(portal): State<Arc<Portal>>, visit: Visit, form:
     };
     let source = match form.text("source") {
         "" => None,
-        text => match text.parse::<IpAddr>() {
-            Ok(ip) => Some(ip),
+        text => match text.parse::<Source>() {
+            Ok(source) => Some(source),
             Err(_) => return super::failed::Kind::Bad.into_response(),
         },
     };

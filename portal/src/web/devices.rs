@@ -301,7 +301,7 @@ pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: 
     };
     let words = portal.texts.of(visit.language);
     if let Err(wait) = portal.rates.count(SourceKey::of(from.ip())) {
-        let seconds = i64::try_from(wait.as_secs())
+        let seconds = i64::try_from(wait.wait().as_secs())
             .unwrap_or(i64::MAX)
             .saturating_add(1);
         let wait = super::times::length(seconds, words);

@@ -241,7 +241,7 @@ async fn close_at_log_off(
     sources.dedup();
     for source in sources {
         let request = CloseRequest {
-            source: Some(source),
+            source: Some(source.into()),
             user: Some(cookie.user_name().to_owned()),
             reason: Some("log-off".into()),
             request_id: Some(visit.id.clone()),

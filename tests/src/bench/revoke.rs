@@ -2,7 +2,7 @@
 //! first packet that is dropped, the whole command, and very many grants at once.
 
 use std::{
-    net::{Ipv4Addr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -271,7 +271,7 @@ fn close(client: &Client, runtime: &Runtime, started: &AtomicBool) -> Result<Ins
         thread::sleep(Duration::from_micros(100));
     }
     let request = CloseRequest {
-        source: Some(SOURCE.into()),
+        source: Some(IpAddr::from(SOURCE).into()),
         ..CloseRequest::default()
     };
     let called = clock::instant();

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fmt::Display};
 
-use agent_api::{Applied, ConfigRequest, Difference, LostAccess, Mode, ServiceChange, ServiceKind};
+use agent_api::{
+    Applied, ConfigRequest, Difference, LostAccess, Mode, ServiceChange, ServiceKind, Source,
+};
 
 use super::needs_grant;
 use crate::{
@@ -98,7 +100,7 @@ impl Engine {
         for name in &brief.changed {
             if let (Some(before), Some(after)) = (old.service(name), new.service(name)) {
                 let holders = match needs_grant(before) && needs_grant(after) {
-                    true => self.holders_of(&state.ids, name).await?.len() as u64,
+                    true => self.holders_of(&state.ids, name).await?,
                     false => 0,
                 };
                 difference.changed.push(ServiceChange {
@@ -108,11 +110,15 @@ impl Engine {
                 });
             }
         }
-        for name in state.ids.keys() {
-            if new.service(name).is_some_and(needs_grant) {
-                continue;
-            }
-            for lost in self.holders_of(&state.ids, name).await? {
+        let now = self.now().boot_ns;
+        for (name, &id) in &state.ids {
+            let losing = self.losing(new.service(name), id).await?;
+            for row in losing.into_iter().filter(|row| row.deadline_boot_ns > now) {
+                let lost = LostAccess {
+                    service: name.clone(),
+                    source: row.id.source,
+                    user: row.user,
+                };
                 difference.would_close += 1;
                 if difference.closing.len() < NAMED_MAX {
                     difference.closing.push(lost);
@@ -129,13 +135,9 @@ impl Engine {
         Ok(difference)
     }
 
-    async fn holders_of(
-        &self,
-        ids: &ServiceIds,
-        name: &str,
-    ) -> Result<Vec<LostAccess>, ProblemBox> {
+    async fn holders_of(&self, ids: &ServiceIds, name: &str) -> Result<u64, ProblemBox> {
         let Some(&id) = ids.get(name) else {
-            return Ok(Vec::new());
+            return Ok(0);
         };
         let selection = Selection {
             service: Some(id),
@@ -143,14 +145,8 @@ impl Engine {
         };
         let now = self.now().boot_ns;
         let rows = self.ledger.holders(&selection).await?;
-        let open = rows.into_iter().filter(|row| row.deadline_boot_ns > now);
-        Ok(open
-            .map(|row| LostAccess {
-                service: name.to_owned(),
-                source: row.id.source,
-                user: row.user,
-            })
-            .collect())
+        let open = rows.iter().filter(|row| row.deadline_boot_ns > now);
+        Ok(open.count() as u64)
     }
 
     /// Whether the caller would be cut off, or only seems to be.
@@ -174,11 +170,14 @@ impl Engine {
             && !state.switches.lockdown
         {
             let now = self.now();
-            let id = GrantId {
-                source: client,
-                service: service_id,
-            };
-            if let Some(grant) = self.ledger.grant(id, now.boot_ns).await? {
+            for source in Source::of(client) {
+                let id = GrantId {
+                    source,
+                    service: service_id,
+                };
+                let Some(grant) = self.ledger.grant(id, now.boot_ns).await? else {
+                    continue;
+                };
                 difference.notes.push(format!(
                     "your own connection rests on a grant for service `{}` that ends at {}",
                     service.name,
@@ -224,6 +223,8 @@ fn changes(old: &Service, new: &Service) -> Vec<String> {
     moved(&mut out, "answer", answer(old.answer), answer(new.answer));
     let (was, is) = (agent_down(old.agent_down), agent_down(new.agent_down));
     moved(&mut out, "agent_down", was, is);
+    let (was, is) = (ipv6_grants(old), ipv6_grants(new));
+    moved(&mut out, "ipv6_grants", was, is);
     if out.is_empty() {
         out.push("the same in another order".into());
     }
@@ -338,6 +339,13 @@ fn answer(answer: Answer) -> &'static str {
         Answer::Silent => "silent",
         Answer::Reset => "reset",
         Answer::Prohibited => "prohibited",
+    }
+}
+
+fn ipv6_grants(service: &Service) -> &'static str {
+    match service.ipv6_prefix {
+        true => "prefix",
+        false => "address",
     }
 }
 

@@ -45,7 +45,7 @@ async fn a_take_over_removes_before_it_adds_and_keeps_what_is_right() {
         .unwrap();
     let web = world.engine.state().ids["web"];
     let id = |last: u8| GrantId {
-        source: [192, 0, 2, last].into(),
+        source: std::net::IpAddr::from([192, 0, 2, last]).into(),
         service: web,
     };
     {
@@ -85,7 +85,7 @@ async fn a_running_reconcile_mends_and_records_what_differs() {
     assert_eq!((quiet.removed, quiet.written), (0, 0));
     let web = world.engine.state().ids["web"];
     let stray = GrantId {
-        source: [192, 0, 2, 66].into(),
+        source: "192.0.2.66".parse().unwrap(),
         service: web,
     };
     let forever = Grant {

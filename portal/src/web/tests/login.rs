@@ -351,3 +351,43 @@ async fn a_password_typed_as_the_name_is_written_nowhere() {
         }
     }
 }
+
+/// Ten attempts a minute are taken from a source; goes on for three more.
+async fn hammer(site: &Site, source: &str) {
+    let form = [
+        ("username", "nobody"),
+        ("password", "x"),
+        ("code", "000000"),
+    ];
+    for _ in 0..13 {
+        site.send(Ask::post("/login", &form).from(source)).await;
+    }
+    // What is reported is reported beside the answer.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_hammers_is_shut_out_for_a_while() {
+    let site = Site::new("[shield]\nafter = 3\nfor = \"10m\"").await;
+    hammer(&site, SOURCE).await;
+    hammer(&site, "2001:db8:0:7::a").await;
+    let denied = site.agent.denied.lock().unwrap().clone();
+    let said: Vec<_> = denied
+        .iter()
+        .map(|deny| format!("{} {}", deny.prefix, deny.for_seconds))
+        .collect();
+    assert_eq!(said, ["192.0.2.7/32 600", "2001:db8:0:7::/64 600"]);
+}
+
+/// People who proved themselves behind the same address must not be cut off with the one who does
+/// not.
+#[tokio::test]
+async fn a_source_that_somebody_is_open_from_is_not_shut_out() {
+    let site = Site::new("[shield]\nafter = 3").await;
+    let (_, seed) = site.token("alice").await;
+    site.in_as("alice", &seed).await;
+    hammer(&site, SOURCE).await;
+    assert!(site.agent.denied.lock().unwrap().is_empty());
+}

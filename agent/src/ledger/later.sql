@@ -1,3 +1,5 @@
+-- What ledgers of the first agents do not have; made whenever a ledger is opened.
+
 -- Closings of very many holders at once: one row each, whatever their number. A holder that one of
 -- them covers is closed from that moment on; its row goes, and its own audit record is written,
 -- soon afterwards. NULL covers any.
@@ -21,3 +23,6 @@ CREATE TABLE IF NOT EXISTS reopened (
     opened_by TEXT NOT NULL,
     PRIMARY KEY (closing, source, service, user, opened_by)
 ) STRICT, WITHOUT ROWID;
+
+-- The few among the holders whose grant is for a whole /64.
+CREATE INDEX IF NOT EXISTS holders_of_prefixes ON holders (service) WHERE length(source) = 8;
