@@ -93,6 +93,17 @@ impl Daemon {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits up to five seconds until it wrote this.
+    pub fn says(&self, text: &str) -> Result<()> {
+        for _ in 0..250 {
+            if self.log().contains(text) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{} does not say {text:?}:\n{}", self.name, self.log())
+    }
+
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
