@@ -82,7 +82,12 @@ impl Rig {
         Ok(rig)
     }
 
-    fn of(topology: Topology) -> Result<Self> {
+    /// The filter on the outer port of a bridge, in front of the server.
+    pub fn bridge() -> Result<Self> {
+        Self::of(Topology::Bridge)
+    }
+
+    pub fn of(topology: Topology) -> Result<Self> {
         let rig = Self::empty(topology)?;
         rig.layout.create()?;
         Ok(rig)
@@ -118,7 +123,7 @@ impl Rig {
     }
 
     /// An agent configuration for this network: `web` for staff, `ssh` for admins, `echo` for
-    /// staff, everything behind the gate protected, the portal at the gate.
+    /// staff, everything behind a gateway or bridge protected, the portal at the gate.
     pub fn agent_config(&self) -> String {
         let folder = self.folder().display();
         let [v4, v6] = self.layout.server_at.both();
@@ -127,8 +132,9 @@ impl Rig {
             .portal_endpoints()
             .map(|endpoint| endpoint.to_string());
         let protect = match self.layout.topology {
-            Topology::Gateway => "[\"198.51.100.0/24\", \"2001:db8:2::/64\"]",
-            Topology::Host => "[]",
+            Topology::Gateway => "[\"198.51.100.0/24\", \"2001:db8:2::/64\"]".to_owned(),
+            Topology::Host => "[]".to_owned(),
+            Topology::Bridge => format!("[\"{v4}\", \"{v6}\"]"),
         };
         format!(
             r#"[agent]

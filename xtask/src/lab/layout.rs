@@ -21,6 +21,8 @@ pub const PORTAL_UID: u32 = 901;
 /// Interfaces of the gate.
 pub const OUTER: &str = "outer";
 pub const INNER: &str = "inner";
+/// Joins the two where the gate is a bridge, and has the gate's own addresses.
+pub const BRIDGE: &str = "br0";
 /// The one interface of everybody else.
 pub const ETH: &str = "eth0";
 
@@ -34,6 +36,12 @@ pub enum Topology {
     Gateway,
     /// On the host that runs the services
     Host,
+    /// On the outer port of a bridge: clients and server are neighbours, no address is changed
+    Bridge,
+}
+
+impl Topology {
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::Host, Self::Bridge];
 }
 
 impl fmt::Display for Topology {
@@ -41,6 +49,7 @@ impl fmt::Display for Topology {
         f.write_str(match self {
             Self::Gateway => "gateway",
             Self::Host => "host",
+            Self::Bridge => "bridge",
         })
     }
 }
@@ -104,6 +113,7 @@ impl Layout {
         let (server, server_at) = match topology {
             Topology::Gateway => (named("server"), Pair::behind(10)),
             Topology::Host => (named("gate"), gate_at),
+            Topology::Bridge => (named("server"), Pair::outside(20)),
         };
         Self {
             topology,
@@ -120,25 +130,54 @@ impl Layout {
         }
     }
 
+    /// The gate's interface that has the gate's own addresses.
+    pub fn gate_interface(&self) -> &'static str {
+        match self.topology {
+            Topology::Gateway | Topology::Host => OUTER,
+            Topology::Bridge => BRIDGE,
+        }
+    }
+
     /// The interface over which packets for the services leave the filter.
     pub(super) fn gate_inner(&self) -> &'static str {
         match self.topology {
-            Topology::Gateway => INNER,
+            Topology::Gateway | Topology::Bridge => INNER,
             Topology::Host => OUTER,
         }
     }
 
     /// The interface on which the services' machine receives.
-    pub(super) fn server_interface(&self) -> &'static str {
+    pub fn server_interface(&self) -> &'static str {
         match self.topology {
-            Topology::Gateway => ETH,
+            Topology::Gateway | Topology::Bridge => ETH,
             Topology::Host => OUTER,
         }
+    }
+
+    /// Which interface has which addresses.
+    pub(super) fn places(&self) -> Vec<(&Namespace, &'static str, Pair)> {
+        let mut places = vec![
+            (&self.client, ETH, self.client_at),
+            (&self.neighbour, ETH, self.neighbour_at),
+            (&self.gate, self.gate_interface(), self.gate_at),
+        ];
+        if self.topology == Topology::Gateway {
+            places.push((&self.gate, INNER, self.gate_inner_at));
+        }
+        if self.topology != Topology::Host {
+            places.push((&self.server, self.server_interface(), self.server_at));
+        }
+        places
     }
 
     /// Makes namespaces, cables and addresses.
     pub fn create(&self) -> Result<()> {
         network::create(self)
+    }
+
+    /// Joins one more interface to the clients' wire, at a plug of this name.
+    pub fn plug(&self, plug: &str, namespace: &Namespace, interface: &str) -> Result<()> {
+        network::plug(self, plug, namespace, interface)
     }
 
     /// Removes the namespaces, with everything in them; none need be there.
