@@ -93,6 +93,7 @@ const fn same_digits(number: u8) -> u16 {
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub topology: Topology,
+    prefix: String,
     pub client: Namespace,
     pub neighbour: Namespace,
     pub gate: Namespace,
@@ -108,7 +109,7 @@ pub struct Layout {
 impl Layout {
     /// The same machines at the same addresses, in namespaces whose names begin with `prefix`.
     pub fn of(topology: Topology, prefix: &str) -> Self {
-        let named = |role: &str| Namespace::named(format!("{prefix}-{role}"));
+        let named = |role: &str| named(prefix, role);
         let gate_at = Pair::outside(1);
         let (server, server_at) = match topology {
             Topology::Gateway => (named("server"), Pair::behind(10)),
@@ -117,6 +118,7 @@ impl Layout {
         };
         Self {
             topology,
+            prefix: prefix.to_owned(),
             client: named("client"),
             neighbour: named("neighbour"),
             gate: named("gate"),
@@ -128,6 +130,11 @@ impl Layout {
             gate_inner_at: Pair::behind(1),
             server_at,
         }
+    }
+
+    /// The namespace of a role, also of one that only some test knows.
+    pub fn named(&self, role: &str) -> Namespace {
+        named(&self.prefix, role)
     }
 
     /// The gate's interface that has the gate's own addresses.
@@ -199,6 +206,10 @@ impl Layout {
             .both()
             .map(|address| SocketAddr::new(address, PORTAL_PORT))
     }
+}
+
+fn named(prefix: &str, role: &str) -> Namespace {
+    Namespace::named(format!("{prefix}-{role}"))
 }
 
 /// A path below [`HOME`].
