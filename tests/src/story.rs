@@ -21,7 +21,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Ports of the outside host.
-const STREAMS: u16 = 9_090;
+pub const STREAMS: u16 = 9_090;
 const DATAGRAMS: u16 = 9_053;
 
 /// Shut, opened for one service and one source, closed, shut.
@@ -171,15 +171,15 @@ pub fn nothing_lost_nobody_in(granted: &FlowReport, stranger: &FlowReport) -> Re
     Ok(())
 }
 
-/// The client, which nobody granted anything, echoes streams and datagrams; where streams are.
-pub fn serve_outside(rig: &Rig) -> Result<u16> {
+/// The client, which nobody granted anything, echoes streams and datagrams.
+pub fn serve_outside(rig: &Rig) -> Result<()> {
     let any = IpAddr::from([0_u16; 8]);
     let client = &rig.layout.client;
     let listener = client.inside(|| TcpListener::bind((any, STREAMS)))??;
     thread::spawn(move || traffic::echo_streams(&listener));
     let socket = client.inside(|| UdpSocket::bind((any, DATAGRAMS)))??;
     thread::spawn(move || traffic::echo_datagrams(&socket));
-    Ok(STREAMS)
+    Ok(())
 }
 
 /// A connection with a patience for reading.
