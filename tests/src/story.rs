@@ -26,12 +26,17 @@ const DATAGRAMS: u16 = 9_053;
 
 /// Shut, opened for one service and one source, closed, shut.
 pub fn opens_and_shuts(rig: &Rig, family: Family) -> Result<()> {
+    opens_and_shuts_with(rig, &rig.agent_config(), family)
+}
+
+/// The same with a configuration that has the rig's `web` and `ssh`.
+pub fn opens_and_shuts_with(rig: &Rig, config: &str, family: Family) -> Result<()> {
     rig.serve()?;
     let (client, neighbour) = (&rig.layout.client, &rig.layout.neighbour);
     let (web, ssh) = (rig.server(family, 80), rig.server(family, 22));
     must_be_open(client, web).context("before the filter everything is open")?;
 
-    let agent = Agent::start(rig)?;
+    let agent = Agent::start_with(rig, config)?;
     must_be_shut(client, web)?;
     must_be_shut(neighbour, web)?;
 
