@@ -88,6 +88,7 @@ impl Rig {
         Self::of(Topology::Bridge)
     }
 
+    /// Any of them.
     pub fn of(topology: Topology) -> Result<Self> {
         let rig = Self::empty(topology)?;
         rig.layout.create()?;

@@ -9,11 +9,11 @@ use tests::{
     rig::{Family, must_be_open, must_be_shut, replaced},
     story,
 };
-use xtask::lab::{BRIDGE, ETH, OUTER};
+use xtask::lab::{self, ETH, OUTER};
 
 /// The gate's other outer interface, and the client's end of its cable.
-const SECOND: &str = "outer2";
-const SECOND_ETH: &str = "eth1";
+const SECOND: &str = lab::SECOND.0;
+const SECOND_ETH: &str = lab::SECOND.1;
 
 /// The way by which the client's packets come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn sandwich(rig: &Rig, take: impl Fn(Way) -> Result<()>) -> Result<()> {
 fn a_gateway_with_two_providers_opens_and_shuts_on_both() -> Result<()> {
     let rig = Rig::gateway()?;
     let (client, gate) = (&rig.layout.client, &rig.layout.gate);
-    gate.cable(SECOND, client, SECOND_ETH)?;
+    rig.layout.second_way()?;
     for (machine, interface, last) in [(gate, SECOND, 1), (client, SECOND_ETH, 2)] {
         machine.ip([
             format!("address add 203.0.113.{last}/24 dev {interface}").as_str(),
@@ -113,9 +113,8 @@ fn a_gateway_with_two_providers_opens_and_shuts_on_both() -> Result<()> {
 #[test]
 fn a_bridge_with_two_outer_ports_opens_and_shuts_on_both() -> Result<()> {
     let rig = Rig::bridge()?;
-    let (client, gate) = (&rig.layout.client, &rig.layout.gate);
-    gate.cable(SECOND, client, SECOND_ETH)?;
-    gate.ip([format!("link set {SECOND} master {BRIDGE}").as_str()])?;
+    let client = &rig.layout.client;
+    rig.layout.second_way()?;
     let card = "2:0:0:0:0:a";
     let (v4, v6) = (rig.source(Family::V4), rig.source(Family::V6));
     sandwich(&rig, |way| {

@@ -20,7 +20,7 @@ use crate::{
     setup::{self, Need},
     traffic,
 };
-pub use layout::{BRIDGE, ETH, INNER, Layout, OUTER, PORTAL_UID, Pair, Topology};
+pub use layout::{BRIDGE, ETH, INNER, Layout, OUTER, PORTAL_UID, Pair, SECOND, Topology};
 pub use record::Lab;
 
 #[derive(clap::Args, Debug)]
@@ -120,6 +120,7 @@ fn up(topology: Topology) -> Result<Lab> {
     let layout = Layout::of(topology, layout::PREFIX);
     let made = layout
         .create()
+        .and_then(|()| layout.second_way())
         .and_then(|()| daemons::start(&layout, &binaries));
     if made.is_err() {
         daemons::show_logs();

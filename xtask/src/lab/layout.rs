@@ -25,6 +25,8 @@ pub const INNER: &str = "inner";
 pub const BRIDGE: &str = "br0";
 /// The one interface of everybody else.
 pub const ETH: &str = "eth0";
+/// Another way in, beside the wire: the gate's interface, and the client's end of its cable.
+pub const SECOND: (&str, &str) = ("outer2", "eth1");
 
 /// The laboratory's namespaces begin so; each test has a beginning of its own.
 pub(super) const PREFIX: &str = "sekisho";
@@ -185,6 +187,17 @@ impl Layout {
     /// Joins one more interface to the clients' wire, at a plug of this name.
     pub fn plug(&self, plug: &str, namespace: &Namespace, interface: &str) -> Result<()> {
         network::plug(self, plug, namespace, interface)
+    }
+
+    /// Joins the client and the gate by a second way, which has no addresses.
+    pub fn second_way(&self) -> Result<()> {
+        let (outer, eth) = SECOND;
+        self.gate.cable(outer, &self.client, eth)?;
+        if self.topology == Topology::Bridge {
+            let port = format!("link set {outer} master {BRIDGE}");
+            self.gate.ip([port.as_str()])?;
+        }
+        Ok(())
     }
 
     /// Removes the namespaces, with everything in them; none need be there.
