@@ -12,7 +12,7 @@ use tests::{
 };
 use xtask::{
     command,
-    lab::{PORTAL_UID, Topology},
+    lab::{BRIDGE, PORTAL_UID, Topology},
 };
 
 fn folder() -> PathBuf {
@@ -80,7 +80,17 @@ fn the_recipe_for_a_host_opens_and_shuts() -> Result<()> {
     works(&Rig::host()?, Family::V4)
 }
 
+/// On a bridge made by the commands that the recipe shows.
 #[test]
 fn the_recipe_for_a_bridge_opens_and_shuts() -> Result<()> {
-    works(&Rig::bridge()?, Family::V6)
+    let rig = Rig::bridge()?;
+    let text = fs::read_to_string(folder().join("bridge.md"))?;
+    let mut blocks = text.split("```\n");
+    let by_hand = blocks
+        .find(|block| block.starts_with("ip link add br0"))
+        .context("the recipe shows no commands")?;
+    let gate = &rig.layout.gate;
+    gate.ip([format!("link del {BRIDGE}").as_str()])?;
+    command::output(gate.command("sh").args(["-e", "-c", by_hand]))?;
+    works(&rig, Family::V6)
 }
