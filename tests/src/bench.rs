@@ -16,6 +16,7 @@ mod revoke;
 mod subject;
 mod sys;
 mod table;
+mod tags;
 mod testrun;
 
 use std::{fs, path::Path, time::Duration};
@@ -26,6 +27,7 @@ pub use programs::Passing;
 pub use result::{Row, Target};
 use serde::Serialize;
 pub use sys::detach_link;
+pub use tags::{Tag, Tags};
 use xtask::bench::{Args, Part};
 
 /// How large things are.

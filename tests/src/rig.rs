@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    ops::Deref,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{
@@ -82,7 +83,13 @@ impl Rig {
         Ok(rig)
     }
 
-    fn of(topology: Topology) -> Result<Self> {
+    /// The filter on the outer port of a bridge, in front of the server.
+    pub fn bridge() -> Result<Self> {
+        Self::of(Topology::Bridge)
+    }
+
+    /// Any of them.
+    pub fn of(topology: Topology) -> Result<Self> {
         let rig = Self::empty(topology)?;
         rig.layout.create()?;
         Ok(rig)
@@ -118,7 +125,7 @@ impl Rig {
     }
 
     /// An agent configuration for this network: `web` for staff, `ssh` for admins, `echo` for
-    /// staff, everything behind the gate protected, the portal at the gate.
+    /// staff, the whole server protected (and all behind a gateway), the portal at the gate.
     pub fn agent_config(&self) -> String {
         let folder = self.folder().display();
         let [v4, v6] = self.layout.server_at.both();
@@ -127,8 +134,8 @@ impl Rig {
             .portal_endpoints()
             .map(|endpoint| endpoint.to_string());
         let protect = match self.layout.topology {
-            Topology::Gateway => "[\"198.51.100.0/24\", \"2001:db8:2::/64\"]",
-            Topology::Host => "[]",
+            Topology::Gateway => "[\"198.51.100.0/24\", \"2001:db8:2::/64\"]".to_owned(),
+            Topology::Host | Topology::Bridge => format!("[\"{v4}\", \"{v6}\"]"),
         };
         format!(
             r#"[agent]
@@ -178,6 +185,13 @@ groups = ["staff"]
         Ok(())
     }
 
+    /// One more machine, with no cable yet.
+    pub fn machine(&self, role: &str) -> Result<Machine> {
+        let machine = Machine(self.layout.named(role));
+        machine.create()?;
+        Ok(machine)
+    }
+
     /// The server's address of a family, with a port.
     pub fn server(&self, family: Family, port: u16) -> SocketAddr {
         SocketAddr::new(family.of(self.layout.server_at), port)
@@ -191,6 +205,23 @@ groups = ["staff"]
     /// The neighbour's source address of a family.
     pub fn neighbour_source(&self, family: Family) -> IpAddr {
         family.of(self.layout.neighbour_at)
+    }
+}
+
+/// A machine beside those of the layout. Gone when dropped.
+pub struct Machine(Namespace);
+
+impl Deref for Machine {
+    type Target = Namespace;
+
+    fn deref(&self) -> &Namespace {
+        &self.0
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.0.remove());
     }
 }
 

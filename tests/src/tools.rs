@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
     time::Duration,
@@ -57,6 +57,20 @@ pub fn slapd() -> Result<Command> {
     let root = slapd_root()?;
     let mut command = Command::new(root.join("usr/sbin/slapd"));
     command.env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
+    Ok(command)
+}
+
+/// A program as on a machine where the package's own user exists: with a list of users of its own,
+/// that only this one process sees. `folder` keeps the list.
+pub fn as_installed(folder: &Path, program: &Path) -> Result<Command> {
+    let users = folder.join("passwd");
+    let line = "sekisho-portal:x:901:901::/var/lib/sekisho-portal:/usr/sbin/nologin\n";
+    fs::write(&users, fs::read_to_string("/etc/passwd")? + line)?;
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/passwd && exec \"$@\"")
+        .args([&users, program]);
     Ok(command)
 }
 

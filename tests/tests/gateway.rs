@@ -1,10 +1,8 @@
-//! The whole way on real packets, IPv4 and IPv6, on a gateway and on the services' own host.
-//! Each is a sandwich: shut, opened, the neighbour still shut, the other service still shut,
-//! closed, shut.
+//! The whole way on real packets, IPv4 and IPv6, on a gateway, and all that a grant is. Each is a
+//! sandwich: shut, opened, the neighbour still shut, the other service still shut, closed, shut.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -13,50 +11,18 @@ use anyhow::{Context as _, Result, ensure};
 use tests::{
     Agent, Rig,
     rig::{Family, must_be_open, must_be_shut},
+    story,
 };
 use xtask::traffic;
 
-fn sandwich(rig: &Rig, family: Family) -> Result<()> {
-    rig.serve()?;
-    let (client, neighbour) = (&rig.layout.client, &rig.layout.neighbour);
-    let (web, ssh) = (rig.server(family, 80), rig.server(family, 22));
-    must_be_open(client, web).context("before the filter everything is open")?;
-
-    let agent = Agent::start(rig)?;
-    must_be_shut(client, web)?;
-    must_be_shut(neighbour, web)?;
-
-    let grant = agent.grant(rig.source(family), "web", "alice", 300)?;
-    ensure!(
-        grant.in_kernel,
-        "a grant was reported that the kernel does not have"
-    );
-    must_be_open(client, web)?;
-    must_be_shut(neighbour, web)?;
-    must_be_shut(client, ssh)?;
-
-    ensure!(agent.close_source(rig.source(family))? == 1);
-    must_be_shut(client, web)
-}
-
 #[test]
 fn gateway_opens_and_shuts_over_ipv4() -> Result<()> {
-    sandwich(&Rig::gateway()?, Family::V4)
+    story::opens_and_shuts(&Rig::gateway()?, Family::V4)
 }
 
 #[test]
 fn gateway_opens_and_shuts_over_ipv6() -> Result<()> {
-    sandwich(&Rig::gateway()?, Family::V6)
-}
-
-#[test]
-fn host_opens_and_shuts_over_ipv4() -> Result<()> {
-    sandwich(&Rig::host()?, Family::V4)
-}
-
-#[test]
-fn host_opens_and_shuts_over_ipv6() -> Result<()> {
-    sandwich(&Rig::host()?, Family::V6)
+    story::opens_and_shuts(&Rig::gateway()?, Family::V6)
 }
 
 /// A grant of one family says nothing about the other: they are two sources.
@@ -83,46 +49,9 @@ fn a_port_without_service_is_shut_to_everybody() -> Result<()> {
     Ok(())
 }
 
-/// Like the server's replies, which nobody asks for a grant.
 #[test]
 fn a_running_connection_is_cut_by_revocation() -> Result<()> {
-    let rig = Rig::gateway()?;
-    rig.serve()?;
-    let agent = Agent::start(&rig)?;
-    let source = rig.source(Family::V4);
-    agent.grant(source, "echo", "alice", 300)?;
-    let to = rig.server(Family::V4, 7);
-    let mut stream = rig
-        .layout
-        .client
-        .inside(|| TcpStream::connect_timeout(&to, Duration::from_secs(3)))??;
-    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-    let mut answer = [0; 4];
-    stream.write_all(b"ping")?;
-    stream.read_exact(&mut answer)?;
-
-    let admitted = agent.count("Granted")?;
-    ensure!(admitted > 0);
-    agent.close_source(source)?;
-    let settled = agent.count("Granted")?;
-    stream.write_all(b"ping")?;
-    ensure!(
-        stream.read(&mut answer).is_err(),
-        "an answer came through a shut door"
-    );
-    ensure!(
-        agent.count("Granted")? == settled,
-        "a packet passed after the revocation"
-    );
-    ensure!(agent.count("NoGrant")? > 0, "nothing was dropped");
-
-    agent.grant(source, "echo", "alice", 300)?;
-    // The kernel sends what is outstanding again by itself, within a second or two.
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream
-        .read_exact(&mut answer)
-        .context("the connection did not go on when opened again")?;
-    Ok(())
+    story::revocation_cuts_a_running_connection(&Rig::gateway()?, Family::V4)
 }
 
 #[test]

@@ -3,137 +3,38 @@
 //! that fill several buffers.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    thread,
+    net::{SocketAddr, UdpSocket},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tests::{
-    Agent, Rig,
-    rig::{Family, must_be_shut},
-};
-use xtask::traffic;
+use tests::{Agent, Rig, rig::Family, story};
 
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Ports of the outside host.
-const STREAMS: u16 = 9_090;
-const DATAGRAMS: u16 = 9_053;
-
-/// The outside host, which nobody granted anything, serves.
-fn serve_outside(rig: &Rig) -> Result<()> {
-    let any = IpAddr::from([0_u16; 8]);
-    let client = &rig.layout.client;
-    let listener = client.inside(|| TcpListener::bind((any, STREAMS)))??;
-    thread::spawn(move || traffic::echo_streams(&listener));
-    let socket = client.inside(|| UdpSocket::bind((any, DATAGRAMS)))??;
-    thread::spawn(move || traffic::echo_datagrams(&socket));
-    Ok(())
-}
-
-fn fetches(rig: &Rig, family: Family) -> Result<()> {
-    rig.serve()?;
-    serve_outside(rig)?;
-    let agent = Agent::start(rig)?;
-    let (client, server) = (&rig.layout.client, &rig.layout.server);
-    let outside = |port| SocketAddr::new(rig.source(family), port);
-    let own = rig.server(family, 0).ip();
-
-    must_be_shut(client, rig.server(family, 80))?;
-
-    let mut stream = server
-        .inside(|| TcpStream::connect_timeout(&outside(STREAMS), PATIENCE))?
-        .context("the server does not get an answer to its own connection")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"ping")?;
-    let mut answer = [0; 4];
-    stream.read_exact(&mut answer)?;
-    ensure!(&answer == b"ping");
-
-    let socket = server.inside(|| UdpSocket::bind((own, 0)))??;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send_to(b"who", outside(DATAGRAMS))?;
-    let (length, from) = socket
-        .recv_from(&mut answer)
-        .context("the server does not get an answer to its own question")?;
-    ensure!(answer.get(..length) == Some(b"who") && from == outside(DATAGRAMS));
-    ensure!(
-        agent.count("Reply")? >= 4,
-        "the answers passed by another row"
-    );
-
-    // The same outside host from a port that nobody asked, to the very port that asked.
-    let stray = client.inside(|| UdpSocket::bind((rig.source(family), 0)))??;
-    stray.send_to(b"let me in", socket.local_addr()?)?;
-    socket.set_read_timeout(Some(Duration::from_millis(300)))?;
-    ensure!(
-        socket.recv_from(&mut answer).is_err(),
-        "a datagram nobody asked for passed"
-    );
-    // And a connection to the port the server's own connection comes from.
-    must_be_shut(client, stream.local_addr()?)?;
-    must_be_shut(client, rig.server(family, 80))
-}
 
 #[test]
 fn a_host_behind_the_gateway_fetches_from_a_host_it_is_shut_to() -> Result<()> {
-    fetches(&Rig::gateway()?, Family::V4)
+    story::the_server_fetches_from_a_host_it_is_shut_to(&Rig::gateway()?, Family::V4)
 }
 
 #[test]
 fn a_host_behind_the_gateway_fetches_over_ipv6() -> Result<()> {
-    fetches(&Rig::gateway()?, Family::V6)
-}
-
-#[test]
-fn a_host_that_filters_itself_fetches_from_a_host_it_is_shut_to() -> Result<()> {
-    let rig = Rig::host()?;
-    let agent = rig.agent_config();
-    // On a host the whole address is protected, so that its own ports need the answers, too.
-    let [v4, v6] = rig.layout.server_at.both();
-    let config = agent.replace("protect = []", &format!("protect = [\"{v4}\", \"{v6}\"]"));
-    ensure!(config != agent, "the configuration changed its shape");
-    rig.serve()?;
-    serve_outside(&rig)?;
-    let agent = Agent::start_with(&rig, &config)?;
-    let outside = SocketAddr::new(rig.source(Family::V4), STREAMS);
-    let mut stream = rig
-        .layout
-        .server
-        .inside(|| TcpStream::connect_timeout(&outside, PATIENCE))?
-        .context("the host does not get an answer to its own connection")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"ping")?;
-    let mut answer = [0; 4];
-    stream.read_exact(&mut answer)?;
-    ensure!(agent.count("Reply")? >= 2);
-    must_be_shut(&rig.layout.client, rig.server(Family::V4, 80))
+    story::the_server_fetches_from_a_host_it_is_shut_to(&Rig::gateway()?, Family::V6)
 }
 
 /// A new agent takes over, and connections the server opened before go on.
 #[test]
 fn what_a_server_opened_survives_a_restart_of_the_agent() -> Result<()> {
     let rig = Rig::gateway()?;
-    serve_outside(&rig)?;
+    story::serve_outside(&rig)?;
+    let outside = SocketAddr::new(rig.source(Family::V4), story::STREAMS);
     let agent = Agent::start(&rig)?;
-    let outside = SocketAddr::new(rig.source(Family::V4), STREAMS);
-    let mut stream = rig
-        .layout
-        .server
-        .inside(|| TcpStream::connect_timeout(&outside, PATIENCE))??;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut answer = [0; 4];
-    stream.write_all(b"ping")?;
-    stream.read_exact(&mut answer)?;
+    let mut stream = story::connected(&rig.layout.server, outside)?;
+    story::says(&mut stream, b"ping")?;
     drop(agent);
-    stream.write_all(b"pong")?;
-    stream.read_exact(&mut answer)?;
+    story::says(&mut stream, b"pong")?;
     let _agent = Agent::start(&rig)?;
-    stream.write_all(b"ping")?;
-    stream
-        .read_exact(&mut answer)
-        .context("the connection did not survive the restart")
+    story::says(&mut stream, b"ping").context("the connection did not survive the restart")
 }
 
 /// Datagrams larger than the link come in pieces: all of them pass with a grant, none without.

@@ -12,43 +12,10 @@ use tests::{
     Agent, Rig,
     agent::refused_start,
     rig::{Family, SHUT, must_be_open, must_be_shut, replaced},
+    story::{nothing_lost_nobody_in, under_traffic},
     tools::{self, both},
 };
-use xtask::{
-    lab::OUTER,
-    traffic::{self, FlowReport},
-};
-
-/// A granted flow of the client and a stranger's of the neighbour, while something happens.
-fn under_traffic<T>(
-    rig: &Rig,
-    length: Duration,
-    event: impl FnOnce() -> Result<T>,
-) -> Result<(T, FlowReport, FlowReport)> {
-    let to = rig.server(Family::V4, 7);
-    let flow = |from: &xtask::net::Namespace| {
-        let from = from.clone();
-        thread::spawn(move || from.inside(|| traffic::flow(to, 500, length))?)
-    };
-    let (granted, stranger) = (flow(&rig.layout.client), flow(&rig.layout.neighbour));
-    thread::sleep(Duration::from_millis(200));
-    let happened = event();
-    let granted = granted.join().ok().context("a flow panicked")??;
-    let stranger = stranger.join().ok().context("a flow panicked")??;
-    Ok((happened?, granted, stranger))
-}
-
-fn nothing_lost_nobody_in(granted: &FlowReport, stranger: &FlowReport) -> Result<()> {
-    ensure!(
-        granted.sent > 100 && granted.lost() == 0,
-        "the granted flow: {granted:?}"
-    );
-    ensure!(
-        stranger.sent > 100 && stranger.returned == 0,
-        "the stranger's flow: {stranger:?}"
-    );
-    Ok(())
-}
+use xtask::lab::OUTER;
 
 #[test]
 fn killed_agent_leaves_the_filter_in_force() -> Result<()> {

@@ -20,14 +20,14 @@ use crate::{
     setup::{self, Need},
     traffic,
 };
-pub use layout::{ETH, INNER, Layout, OUTER, PORTAL_UID, Pair, Topology};
+pub use layout::{BRIDGE, ETH, INNER, Layout, OUTER, PORTAL_UID, Pair, SECOND, Topology};
 pub use record::Lab;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Leave it running (`up`), or remove it (`down`); without: up, the story, down
     action: Option<Action>,
-    /// Filter on a gateway before the server, or on the server itself
+    /// Filter on a gateway before the server, on the server itself, or on a bridge between
     #[arg(long, value_enum, default_value_t = Topology::Gateway)]
     topology: Topology,
 }
@@ -120,6 +120,7 @@ fn up(topology: Topology) -> Result<Lab> {
     let layout = Layout::of(topology, layout::PREFIX);
     let made = layout
         .create()
+        .and_then(|()| layout.second_way())
         .and_then(|()| daemons::start(&layout, &binaries));
     if made.is_err() {
         daemons::show_logs();
@@ -137,7 +138,7 @@ fn up(topology: Topology) -> Result<Lab> {
 
 fn down() -> Result<()> {
     daemons::stop()?;
-    // The gateway has all the namespaces the other topology has, and one more.
+    // The gateway has all the namespaces that any topology has.
     Layout::of(Topology::Gateway, layout::PREFIX).remove()?;
     daemons::remove_files()?;
     record::remove()

@@ -146,6 +146,28 @@ impl Namespace {
         })
     }
 
+    /// Makes a bridge that forwards at once, with these ports.
+    pub fn bridge(&self, name: &str, ports: &[&str]) -> Result<()> {
+        let mut lines = vec![
+            format!("link add {name} type bridge stp_state 0 forward_delay 0"),
+            format!("link set {name} up"),
+        ];
+        lines.extend(
+            ports
+                .iter()
+                .map(|port| format!("link set {port} master {name}")),
+        );
+        self.ip(lines.iter().map(String::as_str))
+    }
+
+    /// Makes it a router.
+    pub fn forward(&self) -> Result<()> {
+        self.sysctl(&[
+            ("net.ipv4.ip_forward", "1"),
+            ("net.ipv6.conf.all.forwarding", "1"),
+        ])
+    }
+
     /// Joins two namespaces by a virtual cable and brings both ends up.
     pub fn cable(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
         self.ip([

@@ -30,6 +30,8 @@ pub(super) enum Helper {
     MapLookup = 1,
     KtimeNs = 5,
     Random = 7,
+    VlanPush = 18,
+    VlanPop = 19,
     Redirect = 23,
 }
 

@@ -18,8 +18,11 @@ const MAP_UPDATE_BATCH: libc::c_long = 26;
 const LINK_CREATE: libc::c_long = 28;
 const LINK_DETACH: libc::c_long = 34;
 const MAP_TYPE_HASH: u32 = 1;
+const PROG_TYPE_CLASSIFIER: u32 = 3;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
+const ATTACH_IN: u32 = 46;
+const ATTACH_OUT: u32 = 47;
 const TEST_LIVE_FRAMES: u32 = 2;
 /// In the driver, never the slow generic way (include/uapi/linux/if_link.h).
 const XDP_FLAGS_DRV_MODE: u32 = 4;
@@ -167,9 +170,31 @@ pub fn detach_link(pin: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-/// An XDP program in the kernel.
+/// Where on an interface a program stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    /// In the driver, before anything else
+    Xdp,
+    /// On the way in, after XDP and before the protocols
+    In,
+    /// At the end of the way out
+    Out,
+}
+
+impl Hook {
+    /// Program type, attach type, flags of the link.
+    const fn numbers(self) -> (u32, u32, u32) {
+        match self {
+            Self::Xdp => (PROG_TYPE_XDP, ATTACH_XDP, XDP_FLAGS_DRV_MODE),
+            Self::In => (PROG_TYPE_CLASSIFIER, ATTACH_IN, 0),
+            Self::Out => (PROG_TYPE_CLASSIFIER, ATTACH_OUT, 0),
+        }
+    }
+}
+
+/// A program in the kernel.
 #[derive(Debug)]
-pub(super) struct Program(OwnedFd);
+pub(super) struct Program(OwnedFd, Hook);
 
 /// An attached program. Detached when dropped.
 #[derive(Debug)]
@@ -185,11 +210,17 @@ pub(super) struct Spent {
 }
 
 impl Program {
-    /// Loads instructions; on refusal the error carries the verifier's reasons.
+    /// Loads an XDP program.
     pub(super) fn load(instructions: &[u64]) -> Result<Self> {
+        Self::load_for(Hook::Xdp, instructions)
+    }
+
+    /// Loads instructions; on refusal the error carries the verifier's reasons.
+    pub(super) fn load_for(hook: Hook, instructions: &[u64]) -> Result<Self> {
+        let (kind, attach, _) = hook.numbers();
         let mut log = vec![0_u8; 1 << 16];
         let mut block = Load {
-            kind: PROG_TYPE_XDP,
+            kind,
             count: u32::try_from(instructions.len())?,
             instructions: address(instructions),
             license: address(LICENSE),
@@ -200,7 +231,7 @@ impl Program {
             flags: 0,
             name: *b"sekisho_bench\0\0\0",
             interface: 0,
-            attach: ATTACH_XDP,
+            attach,
         };
         let loaded = call(PROG_LOAD, &mut block);
         let said = || {
@@ -209,10 +240,10 @@ impl Program {
                 .to_owned()
         };
         let answer = loaded.with_context(|| format!("loading a program failed; {}", said()))?;
-        Ok(Self(descriptor(answer)))
+        Ok(Self(descriptor(answer), hook))
     }
 
-    /// A program that somebody else loaded.
+    /// An XDP program that somebody else loaded.
     pub(super) fn by_id(id: u32) -> Result<Self> {
         let mut block = Id {
             id,
@@ -221,7 +252,7 @@ impl Program {
         };
         let answer = call(PROG_GET_FD_BY_ID, &mut block)
             .with_context(|| format!("there is no program with the id {id}"))?;
-        Ok(Self(descriptor(answer)))
+        Ok(Self(descriptor(answer), Hook::Xdp))
     }
 
     /// Runs it on a frame, `repeat` times in the kernel; what it answered the last time.
@@ -254,11 +285,12 @@ impl Program {
 
     /// Puts it on an interface of the calling thread's network namespace.
     pub(super) fn attach(&self, interface: u32) -> Result<Attached> {
+        let (_, kind, flags) = self.1.numbers();
         let mut block = Attach {
             program: raw(&self.0),
             interface,
-            kind: ATTACH_XDP,
-            flags: XDP_FLAGS_DRV_MODE,
+            kind,
+            flags,
         };
         let answer = call(LINK_CREATE, &mut block).context("attaching a program failed")?;
         Ok(Attached {

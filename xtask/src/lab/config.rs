@@ -6,7 +6,7 @@ use anyhow::Result;
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 
 use super::{
-    layout::{HOME, Layout, OUTER, PORTAL_UID},
+    layout::{HOME, Layout, OUTER, PORTAL_UID, SECOND},
     record::{Service, User},
 };
 
@@ -40,8 +40,9 @@ pub(super) fn services(layout: &Layout) -> Vec<Service> {
 pub(super) fn agent(layout: &Layout) -> Result<String> {
     let mut text = format!(
         "[agent]\nsocket = \"{HOME}/agent/agent.sock\"\nledger = \"{HOME}/agent/ledger.sqlite\"\n\n\
-         [filter]\ninterfaces = [\"{OUTER}\"]\ncapacity = 16384\nbpffs = \"{HOME}/bpf\"\n\n\
+         [filter]\ninterfaces = [\"{OUTER}\", \"{}\"]\ncapacity = 16384\nbpffs = \"{HOME}/bpf\"\n\n\
          [portal]\nuser = {PORTAL_UID}\nendpoints = {:?}\n",
+        SECOND.0,
         layout
             .portal_endpoints()
             .map(|endpoint| endpoint.to_string())

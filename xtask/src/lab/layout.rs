@@ -21,8 +21,12 @@ pub const PORTAL_UID: u32 = 901;
 /// Interfaces of the gate.
 pub const OUTER: &str = "outer";
 pub const INNER: &str = "inner";
+/// Joins the two where the gate is a bridge, and has the gate's own addresses.
+pub const BRIDGE: &str = "br0";
 /// The one interface of everybody else.
 pub const ETH: &str = "eth0";
+/// Another way in, beside the wire: the gate's interface, and the client's end of its cable.
+pub const SECOND: (&str, &str) = ("outer2", "eth1");
 
 /// The laboratory's namespaces begin so; each test has a beginning of its own.
 pub(super) const PREFIX: &str = "sekisho";
@@ -34,6 +38,12 @@ pub enum Topology {
     Gateway,
     /// On the host that runs the services
     Host,
+    /// On the outer port of a bridge: clients and server are neighbours, no address is changed
+    Bridge,
+}
+
+impl Topology {
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::Host, Self::Bridge];
 }
 
 impl fmt::Display for Topology {
@@ -41,6 +51,7 @@ impl fmt::Display for Topology {
         f.write_str(match self {
             Self::Gateway => "gateway",
             Self::Host => "host",
+            Self::Bridge => "bridge",
         })
     }
 }
@@ -84,6 +95,7 @@ const fn same_digits(number: u8) -> u16 {
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub topology: Topology,
+    prefix: String,
     pub client: Namespace,
     pub neighbour: Namespace,
     pub gate: Namespace,
@@ -99,14 +111,16 @@ pub struct Layout {
 impl Layout {
     /// The same machines at the same addresses, in namespaces whose names begin with `prefix`.
     pub fn of(topology: Topology, prefix: &str) -> Self {
-        let named = |role: &str| Namespace::named(format!("{prefix}-{role}"));
+        let named = |role: &str| named(prefix, role);
         let gate_at = Pair::outside(1);
         let (server, server_at) = match topology {
             Topology::Gateway => (named("server"), Pair::behind(10)),
             Topology::Host => (named("gate"), gate_at),
+            Topology::Bridge => (named("server"), Pair::outside(20)),
         };
         Self {
             topology,
+            prefix: prefix.to_owned(),
             client: named("client"),
             neighbour: named("neighbour"),
             gate: named("gate"),
@@ -120,25 +134,70 @@ impl Layout {
         }
     }
 
+    /// The namespace of a role, also of one that only some test knows.
+    pub fn named(&self, role: &str) -> Namespace {
+        named(&self.prefix, role)
+    }
+
+    /// The gate's interface that has the gate's own addresses.
+    pub fn gate_interface(&self) -> &'static str {
+        match self.topology {
+            Topology::Gateway | Topology::Host => OUTER,
+            Topology::Bridge => BRIDGE,
+        }
+    }
+
     /// The interface over which packets for the services leave the filter.
     pub(super) fn gate_inner(&self) -> &'static str {
         match self.topology {
-            Topology::Gateway => INNER,
+            Topology::Gateway | Topology::Bridge => INNER,
             Topology::Host => OUTER,
         }
     }
 
     /// The interface on which the services' machine receives.
-    pub(super) fn server_interface(&self) -> &'static str {
+    pub fn server_interface(&self) -> &'static str {
         match self.topology {
-            Topology::Gateway => ETH,
+            Topology::Gateway | Topology::Bridge => ETH,
             Topology::Host => OUTER,
         }
+    }
+
+    /// Which interface has which addresses.
+    pub(super) fn places(&self) -> Vec<(&Namespace, &'static str, Pair)> {
+        let mut places = vec![
+            (&self.client, ETH, self.client_at),
+            (&self.neighbour, ETH, self.neighbour_at),
+            (&self.gate, self.gate_interface(), self.gate_at),
+        ];
+        if self.topology == Topology::Gateway {
+            places.push((&self.gate, INNER, self.gate_inner_at));
+        }
+        if self.topology != Topology::Host {
+            places.push((&self.server, self.server_interface(), self.server_at));
+        }
+        places
     }
 
     /// Makes namespaces, cables and addresses.
     pub fn create(&self) -> Result<()> {
         network::create(self)
+    }
+
+    /// Joins one more interface to the clients' wire, at a plug of this name.
+    pub fn plug(&self, plug: &str, namespace: &Namespace, interface: &str) -> Result<()> {
+        network::plug(self, plug, namespace, interface)
+    }
+
+    /// Joins the client and the gate by a second way, which has no addresses.
+    pub fn second_way(&self) -> Result<()> {
+        let (outer, eth) = SECOND;
+        self.gate.cable(outer, &self.client, eth)?;
+        if self.topology == Topology::Bridge {
+            let port = format!("link set {outer} master {BRIDGE}");
+            self.gate.ip([port.as_str()])?;
+        }
+        Ok(())
     }
 
     /// Removes the namespaces, with everything in them; none need be there.
@@ -160,6 +219,10 @@ impl Layout {
             .both()
             .map(|address| SocketAddr::new(address, PORTAL_PORT))
     }
+}
+
+fn named(prefix: &str, role: &str) -> Namespace {
+    Namespace::named(format!("{prefix}-{role}"))
 }
 
 /// A path below [`HOME`].

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::layout::{ETH, INNER, Layout, OUTER, Pair, Topology};
+use super::layout::{BRIDGE, ETH, INNER, Layout, OUTER, Pair, Topology};
 use crate::net::Namespace;
 
 pub(super) fn create(layout: &Layout) -> Result<()> {
@@ -14,41 +14,49 @@ pub(super) fn create(layout: &Layout) -> Result<()> {
     ] {
         namespace.create()?;
     }
-    // The wire is a switch: it has no address and says nothing itself.
+    if layout.server != layout.gate {
+        layout.server.create()?;
+        layout.gate.cable(INNER, &layout.server, ETH)?;
+    }
+    // The wire has no address and says nothing itself.
     layout
         .wire
         .sysctl(&[("net.ipv6.conf.all.disable_ipv6", "1")])?;
-    layout.wire.ip([
-        "link add switch type bridge stp_state 0 forward_delay 0",
-        "link set switch up",
-    ])?;
-    let plugs = [
-        ("to-client", &layout.client, ETH, layout.client_at),
-        ("to-neighbour", &layout.neighbour, ETH, layout.neighbour_at),
-        ("to-gate", &layout.gate, OUTER, layout.gate_at),
-    ];
-    for (plug, namespace, interface, at) in plugs {
-        layout.wire.cable(plug, namespace, interface)?;
-        layout
-            .wire
-            .ip([format!("link set {plug} master switch").as_str()])?;
+    layout.wire.bridge("switch", &[])?;
+    for (plug, namespace, interface) in [
+        ("to-client", &layout.client, ETH),
+        ("to-neighbour", &layout.neighbour, ETH),
+        ("to-gate", &layout.gate, OUTER),
+    ] {
+        layout.plug(plug, namespace, interface)?;
+    }
+    if layout.topology == Topology::Bridge {
+        layout.gate.bridge(BRIDGE, &[OUTER, INNER])?;
+    }
+    for (namespace, interface, at) in layout.places() {
         addresses(namespace, interface, at)?;
     }
     if layout.topology == Topology::Gateway {
-        behind_the_gate(layout)?;
+        routes(layout)?;
     }
     Ok(())
 }
 
-fn behind_the_gate(layout: &Layout) -> Result<()> {
-    layout.server.create()?;
-    layout.gate.cable(INNER, &layout.server, ETH)?;
-    addresses(&layout.gate, INNER, layout.gate_inner_at)?;
-    addresses(&layout.server, ETH, layout.server_at)?;
-    layout.gate.sysctl(&[
-        ("net.ipv4.ip_forward", "1"),
-        ("net.ipv6.conf.all.forwarding", "1"),
-    ])?;
+/// Joins an interface to the wire, at a plug of this name.
+pub(super) fn plug(
+    layout: &Layout,
+    plug: &str,
+    namespace: &Namespace,
+    interface: &str,
+) -> Result<()> {
+    layout.wire.cable(plug, namespace, interface)?;
+    layout
+        .wire
+        .ip([format!("link set {plug} master switch").as_str()])
+}
+
+fn routes(layout: &Layout) -> Result<()> {
+    layout.gate.forward()?;
     for (namespace, gateway) in [
         (&layout.client, layout.gate_at),
         (&layout.neighbour, layout.gate_at),
@@ -62,7 +70,8 @@ fn behind_the_gate(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-fn addresses(namespace: &Namespace, interface: &str, at: Pair) -> Result<()> {
+/// Gives an interface both addresses, usable at once.
+pub(super) fn addresses(namespace: &Namespace, interface: &str, at: Pair) -> Result<()> {
     namespace.ip([
         format!("address add {}/24 dev {interface}", at.v4).as_str(),
         format!("address add {}/64 dev {interface} nodad", at.v6).as_str(),

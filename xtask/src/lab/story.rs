@@ -3,6 +3,7 @@
 
 mod outage;
 mod revocation;
+mod ways;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -30,7 +31,7 @@ struct Stage<'a> {
 
 type Step = fn(&mut Stage<'_>) -> Result<String>;
 
-const STEPS: [(&str, Step); 12] = [
+const STEPS: [(&str, Step); 13] = [
     ("everything is shut", shut),
     ("a wrong code is refused", wrong_code),
     ("a replayed code is refused", replayed_code),
@@ -38,6 +39,10 @@ const STEPS: [(&str, Step); 12] = [
     ("password and code open the service", opened),
     ("the neighbour is still shut out", neighbour_shut),
     ("another service is still shut", other_service_shut),
+    (
+        "VLAN tags and another way in change nothing",
+        ways::all_judged_alike,
+    ),
     ("`sekisho revoke` cuts a running download", revocation::cut),
     (
         "opened again from the portal's page",

@@ -174,6 +174,12 @@ const PIECES: &[Piece] = &[
         why: "filling the directory server",
     },
     Piece {
+        need: Need::Tests,
+        sign: "busybox",
+        packages: &["busybox"],
+        why: "an address by DHCP",
+    },
+    Piece {
         need: Need::Bench,
         sign: "ethtool",
         packages: &["ethtool"],
