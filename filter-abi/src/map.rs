@@ -297,8 +297,9 @@ pub struct Grant {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
-    /// One per reason for verdicts carried out, then one per reason for what observe let pass.
-    pub counters: [u64; COUNTERS as usize],
+    /// One per reason for verdicts carried out, then one per reason for what observe let pass; the
+    /// rest stays 0.
+    pub counters: [u64; Self::COUNTER_PLACES],
     /// Tick of the kernel (jiffies) that `now_ns` was read at.
     pub tick: u64,
     /// CLOCK_BOOTTIME at the first packet of that tick.
@@ -307,6 +308,8 @@ pub struct Cpu {
     pub sample_second: u64,
     /// Samples written in it.
     pub samples: u64,
+    /// Dropped packets to go by before a sample is thought of again.
+    pub sample_rest: u64,
     /// The same for answers sent.
     pub answer_second: u64,
     pub answers: u64,
@@ -320,6 +323,8 @@ pub struct Cpu {
 pub const SHEET_WORDS: usize = 32;
 
 impl Cpu {
+    /// A power of two, so that a masked number is a place.
+    pub const COUNTER_PLACES: usize = 64;
     /// Length of an entry in 8-byte words; the counters come first.
     pub const WORDS: usize = size_of::<Self>() / 8;
 }
@@ -342,4 +347,5 @@ const _: () = {
     assert!(size_of::<Grant>() == 32);
     assert!(align_of::<Grant>() == 8);
     assert!(size_of::<Cpu>() == Cpu::WORDS * 8);
+    assert!(COUNTERS as usize <= Cpu::COUNTER_PLACES && Cpu::COUNTER_PLACES.is_power_of_two());
 };

@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 use filter_abi::Target;
 
-use crate::policy::Kernel;
+use crate::policy::{Kernel, Mode};
 use filter_core::Policy as _;
 
 /// Answers of one CPU in a second (2^30 ns).
@@ -38,8 +38,8 @@ const QUOTED: usize = 2;
 
 /// Whether a packet that was dropped for want of a grant is answered now.
 #[inline(always)]
-pub(crate) fn is_due(kernel: &Kernel, target: Target) -> bool {
-    if !target.has(Target::ANSWERS) || !kernel.keep {
+pub(crate) fn is_due<M: Mode>(kernel: &Kernel<M>, target: Target) -> bool {
+    if !target.has(Target::ANSWERS) || !kernel.mode.keeps() {
         return false;
     }
     let second = kernel.now_ns() >> 30;

@@ -22,13 +22,14 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use aya_log_ebpf::macro_support::{Level, level_enabled};
 use filter_abi::{Cpu, Reason, Reasons, Settings};
 use filter_core::{Decision, quick, table};
 
 use crate::{
     frame::{Frame, Scattered},
     maps::Way,
-    policy::Kernel,
+    policy::{Kernel, Live, Mode},
     probe::Probing,
     skb::Skb,
 };
@@ -48,30 +49,56 @@ fn sekisho(context: XdpContext) -> u32 {
 #[inline(always)]
 fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
     let probing = Probing::of(context);
-    let kernel = Kernel {
-        cpu,
-        at_ns: probing.at_ns(),
-        keep: probing.keeps(),
-    };
-    let decision = match quick(&Frame::new(context, cpu), settings, &kernel) {
+    let mut decision = None;
+    if !probing.is_one() {
+        let live = Kernel { cpu, mode: Live };
+        if let Some(decision) = quick(&Frame::new(context, cpu), settings, &live) {
+            return leave(context, settings, &live, decision);
+        }
+    }
+    let kernel = Kernel { cpu, mode: probing };
+    if kernel.mode.is_one() {
+        decision = quick(&Frame::new(context, cpu), settings, &kernel);
+    }
+    let decision = match decision {
         Some(decision) => decision,
         None => slow(context, settings, &kernel),
     };
+    kernel.mode.answer(context, &decision);
+    leave(context, settings, &kernel, decision)
+}
+
+/// The one exit: counts the reason, and does what it says.
+#[inline(always)]
+fn leave<M: Mode>(
+    context: &XdpContext,
+    settings: &Settings,
+    kernel: &Kernel<M>,
+    decision: Decision,
+) -> u32 {
     let reason = decision.number();
-    let opened = settings.has(Settings::OBSERVE) && Reasons::OPENED.has(reason);
-    // Dead code to the verifier, which removes it, unless the agent loads the program with a level.
-    aya_log_ebpf::debug!(context, "reason {}", reason);
-    if kernel.keep {
-        count(cpu, reason, opened);
+    // Known to the verifier, which removes what follows, unless the agent loads the program with a
+    // level.
+    if level_enabled(Level::Debug) {
+        log(context, reason);
     }
-    probing.answer(context, &decision);
     if Reasons::PASSED.has(reason) {
+        count(kernel, reason);
         return xdp_action::XDP_PASS;
     }
-    if sample::is_due(&kernel, settings.samples) {
+    let opened = settings.has(Settings::OBSERVE) && Reasons::OPENED.has(reason);
+    count(
+        kernel,
+        if opened {
+            reason + Reason::COUNT
+        } else {
+            reason
+        },
+    );
+    if sample::is_due(kernel, settings.samples) {
         sample::take(
-            &Frame::new(context, cpu),
-            &kernel,
+            &Frame::new(context, kernel.cpu),
+            kernel,
             decision,
             u32::from(opened),
         );
@@ -80,15 +107,20 @@ fn verdict(context: &XdpContext, settings: &Settings, cpu: *mut Cpu) -> u32 {
         return xdp_action::XDP_PASS;
     }
     let target = decision.target();
-    if Reasons::UNGRANTED.has(reason) && answer::is_due(&kernel, target) {
+    if Reasons::UNGRANTED.has(reason) && answer::is_due(kernel, target) {
         return answer::answer(context, target.flags);
     }
     xdp_action::XDP_DROP
 }
 
+#[inline(never)]
+fn log(context: &XdpContext, reason: u32) {
+    aya_log_ebpf::debug!(context, "reason {}", reason);
+}
+
 /// By the whole table, in a window of which the verifier knows nothing yet.
 #[inline(always)]
-fn slow(context: &XdpContext, settings: &Settings, kernel: &Kernel) -> Decision {
+fn slow<M: Mode>(context: &XdpContext, settings: &Settings, kernel: &Kernel<M>) -> Decision {
     let frame = Frame::new(context, kernel.cpu);
     let sheet = maps::sheet(kernel.cpu, Way::In);
     let decision = table(&frame, settings, kernel, sheet);
@@ -100,12 +132,16 @@ fn slow(context: &XdpContext, settings: &Settings, kernel: &Kernel) -> Decision 
 }
 
 #[inline(always)]
-fn count(cpu: *mut Cpu, reason: u32, opened: bool) {
-    let index = reason as usize + if opened { Reason::COUNT as usize } else { 0 };
-    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned and alive while the program runs.
-    if let Some(counter) = unsafe { (*cpu).counters.get_mut(index) } {
-        *counter += 1;
+fn count<M: Mode>(kernel: &Kernel<M>, index: u32) {
+    if !kernel.mode.keeps() {
+        return;
     }
+    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned and alive while the program runs.
+    let counters = unsafe { &raw mut (*kernel.cpu).counters }.cast::<u64>();
+    // SAFETY: the masked number is a place of the array.
+    let counter = unsafe { counters.add(index as usize & (Cpu::COUNTER_PLACES - 1)) };
+    // SAFETY: as above; aligned, and nobody else's while the program runs.
+    unsafe { *counter += 1 };
 }
 
 /// Entry point, one for each packet that leaves by an interface the filter is attached to.
@@ -113,11 +149,7 @@ fn count(cpu: *mut Cpu, reason: u32, opened: bool) {
 #[inline(always)]
 fn sekisho_out(context: TcContext) -> i32 {
     if let (Some(settings), Some(cpu)) = (maps::settings(), maps::cpu()) {
-        let kernel = Kernel {
-            cpu,
-            at_ns: 0,
-            keep: true,
-        };
+        let kernel = Kernel { cpu, mode: Live };
         let packet = Skb {
             context: &context,
             cpu,

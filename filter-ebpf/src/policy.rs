@@ -14,16 +14,36 @@ use crate::{clock, maps};
 /// line between CPUs for every packet's time.
 const LAST_SEEN_STEP_NS: u64 = 1_000_000_000;
 
-/// The maps as they are now.
-pub(crate) struct Kernel {
-    pub(crate) cpu: *mut Cpu,
+/// On whose behalf the maps are asked.
+pub(crate) trait Mode {
     /// A moment that a probe asks about; 0 = now.
-    pub(crate) at_ns: u64,
+    fn at_ns(&self) -> u64;
     /// False for a probe that only asks.
-    pub(crate) keep: bool,
+    fn keeps(&self) -> bool;
 }
 
-impl Policy for Kernel {
+/// A packet from a wire. A type of its own, so that its way is compiled without a trace of probes.
+pub(crate) struct Live;
+
+impl Mode for Live {
+    #[inline(always)]
+    fn at_ns(&self) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn keeps(&self) -> bool {
+        true
+    }
+}
+
+/// The maps as they are now.
+pub(crate) struct Kernel<M> {
+    pub(crate) cpu: *mut Cpu,
+    pub(crate) mode: M,
+}
+
+impl<M: Mode> Policy for Kernel<M> {
     #[inline(always)]
     fn target(&self, prefix: u32, protocol: u8, port: u16) -> Option<Target> {
         #[inline(never)]
@@ -59,7 +79,7 @@ impl Policy for Kernel {
 
     #[inline(always)]
     fn now_ns(&self) -> u64 {
-        match self.at_ns {
+        match self.mode.at_ns() {
             0 => clock::now_ns(self.cpu),
             at => at,
         }
@@ -72,7 +92,7 @@ impl Policy for Kernel {
 
     #[inline(always)]
     fn keep_impact(&self, key: &ImpactKey) {
-        if !self.keep {
+        if !self.mode.keeps() {
             return;
         }
         let now = self.now_ns();
@@ -218,7 +238,7 @@ macro_rules! tables {
         $destinations:ident, $exacts:ident, $denies:ident, $allows:ident, $grants:ident,
         $due:ident, $fragments:ident, $flows:ident, $sources:ident, $number:expr
     ) => {
-        impl Tables<$family> for Kernel {
+        impl<M: Mode> Tables<$family> for Kernel<M> {
             type Grant = Cell;
 
             #[inline(always)]
@@ -295,7 +315,7 @@ macro_rules! tables {
 
             #[inline(always)]
             fn admit(&self, grant: &Cell, now_ns: u64) {
-                if self.keep {
+                if self.mode.keeps() {
                     grant.count(now_ns);
                 }
             }
@@ -307,7 +327,7 @@ macro_rules! tables {
 
             #[inline(always)]
             fn keep_due(&self, key: GrantKey<$family>, due_ns: u64) {
-                if self.keep {
+                if self.mode.keeps() {
                     // A rate that cannot be written down is not kept to; the table is an LRU, so
                     // that does not happen.
                     let _ = maps::$due.insert(key, due_ns, 0);
@@ -321,7 +341,7 @@ macro_rules! tables {
 
             #[inline(always)]
             fn keep_fragment(&self, key: &FragmentKey<$family>, record: FragmentRecord) {
-                if self.keep {
+                if self.mode.keeps() {
                     let _ = maps::$fragments.insert(key, record, 0);
                 }
             }
@@ -333,7 +353,7 @@ macro_rules! tables {
 
             #[inline(always)]
             fn keep_flow(&self, key: &FlowKey<$family>, record: FlowRecord) {
-                if self.keep {
+                if self.mode.keeps() {
                     let _ = maps::$flows.insert(key, record, 0);
                 }
             }

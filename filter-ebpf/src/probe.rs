@@ -4,7 +4,7 @@ use aya_ebpf::programs::XdpContext;
 use filter_abi::{Probe, Target};
 use filter_core::Decision;
 
-use crate::maps;
+use crate::{maps, policy::Mode};
 
 /// What a probe in front of this frame asks for, if there is one.
 pub(crate) struct Probing(Option<Asked>);
@@ -20,16 +20,10 @@ impl Probing {
         Self(asked(context))
     }
 
+    /// Whether there is one.
     #[inline(always)]
-    pub(crate) fn at_ns(&self) -> u64 {
-        self.0.as_ref().map_or(0, |asked| asked.at_ns)
-    }
-
-    #[inline(always)]
-    pub(crate) fn keeps(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|asked| asked.flags & Probe::COMMIT != 0)
+    pub(crate) fn is_one(&self) -> bool {
+        self.0.is_some()
     }
 
     #[inline(always)]
@@ -46,6 +40,20 @@ impl Probing {
             // SAFETY: see `place`.
             unsafe { (*probe).target = flags };
         }
+    }
+}
+
+impl Mode for Probing {
+    #[inline(always)]
+    fn at_ns(&self) -> u64 {
+        self.0.as_ref().map_or(0, |asked| asked.at_ns)
+    }
+
+    #[inline(always)]
+    fn keeps(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|asked| asked.flags & Probe::COMMIT != 0)
     }
 }
 

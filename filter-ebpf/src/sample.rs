@@ -1,16 +1,32 @@
-//! Showing user space a few of the packets that are dropped. A budget bounds the cost: a flood
-//! costs one comparison a packet once the budget of the tick is spent.
+//! Showing user space a few of the packets that are dropped. A budget bounds the cost: once that
+//! of a second is spent, most packets of a flood only count down.
 
 use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_load_bytes};
 use filter_abi::{SAMPLE_BYTES, Sample};
 use filter_core::{Decision, Policy as _};
 
-use crate::{frame::Frame, maps, policy::Kernel};
+use crate::{
+    frame::Frame,
+    maps,
+    policy::{Kernel, Mode},
+};
+
+/// Dropped packets that go by, once the budget of a second is spent, before the clock is looked at
+/// again.
+const REST: u64 = 63;
 
 /// Whether this CPU has a sample left in this second (2^30 ns).
 #[inline(always)]
-pub(crate) fn is_due(kernel: &Kernel, budget: u32) -> bool {
-    if budget == 0 || !kernel.keep {
+pub(crate) fn is_due<M: Mode>(kernel: &Kernel<M>, budget: u32) -> bool {
+    if !kernel.mode.keeps() {
+        return false;
+    }
+    // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
+    let rest = unsafe { &raw mut (*kernel.cpu).sample_rest };
+    // SAFETY: a field of the entry, aligned.
+    if let Some(less) = unsafe { *rest }.checked_sub(1) {
+        // SAFETY: as above.
+        unsafe { *rest = less };
         return false;
     }
     let second = kernel.now_ns() >> 30;
@@ -20,12 +36,21 @@ pub(crate) fn is_due(kernel: &Kernel, budget: u32) -> bool {
         cpu.sample_second = second;
         cpu.samples = 0;
     }
-    cpu.samples < u64::from(budget)
+    let due = cpu.samples < u64::from(budget);
+    if !due {
+        cpu.sample_rest = REST;
+    }
+    due
 }
 
 /// Writes a sample, if the ring has room.
 #[inline(never)]
-pub(crate) fn take(frame: &Frame<'_>, kernel: &Kernel, decision: Decision, opened: u32) {
+pub(crate) fn take<M: Mode>(
+    frame: &Frame<'_>,
+    kernel: &Kernel<M>,
+    decision: Decision,
+    opened: u32,
+) {
     let context = frame.context();
     // SAFETY: `cpu` is this CPU's entry of `CPUS`, aligned, alive and used by nobody else.
     let cpu = unsafe { &mut *kernel.cpu };
