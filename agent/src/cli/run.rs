@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
-    kernel::{self, Before, Keeper, Loaded, Pins, Samples},
+    kernel::{self, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -81,13 +81,13 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
     let listener = api::listen(&config.socket, group)?;
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .context("reading the id of this boot")?;
-    let ledger = Ledger::open(&config.ledger, boot_id.trim(), SystemClock.now()).await?;
     let pins = Pins::prepare(&config.filter.bpffs)?;
-    let (mut loaded, maps) = Loaded::load(
-        pins.clone(),
-        config.filter.capacity,
-        config.filter.debug_log,
-    )?;
+    let (ledger, loaded) = tokio::join!(
+        Ledger::open(&config.ledger, boot_id.trim(), SystemClock.now()),
+        load(&config, &pins),
+    );
+    let ledger = ledger?;
+    let (mut loaded, maps) = loaded?;
     loaded.check(&config.filter.interfaces, config.filter.xdp_mode)?;
     let engine = Engine::new(
         Arc::new(maps),
@@ -150,6 +150,15 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
     live(engine, listener, pins, Keeper::new(loaded)).await;
     drop(lock);
     Ok(())
+}
+
+/// Has the kernel prove the program while the ledger is checked: with very many grants each takes a
+/// good part of the start.
+async fn load(config: &Config, pins: &Pins) -> anyhow::Result<(Loaded, FilterMaps)> {
+    let (pins, filter) = (pins.clone(), config.filter.clone());
+    let loaded =
+        tokio::task::spawn_blocking(move || Loaded::load(pins, filter.capacity, filter.debug_log));
+    Ok(loaded.await??)
 }
 
 /// Puts grants, denials and services into the maps, before the program sees a packet with them.
