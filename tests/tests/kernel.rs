@@ -34,7 +34,7 @@ impl Fixtures {
         let (counter, passes) = self.setting.outcome(fixture.reason);
         let mut expected = self.loaded.counters()?;
         *expected.get_mut(counter as usize).context("counter")? += 1;
-        let (verdict, _) = self.loaded.probe(&fixture.frame, self.now_ns)?;
+        let verdict = self.loaded.probe(&fixture.frame, self.now_ns)?.returned;
         let found = self.loaded.counters()?;
         let wanted = if passes { XDP_PASS } else { XDP_DROP };
         Ok((verdict != wanted || found != expected).then(|| {

@@ -47,9 +47,7 @@ impl Work<'_> {
         self.attempts -= 1;
         let again = play(self.subjects, self.site, &steps)?;
         let Some(again) = again.filter(|again| {
-            again.who == self.found.who
-                && again.said == self.found.said
-                && again.expected == self.found.expected
+            again.who == self.found.who && again.difference.is_like(&self.found.difference)
         }) else {
             return Ok(false);
         };
@@ -126,9 +124,9 @@ impl Work<'_> {
 mod tests {
     use super::*;
     use crate::{
-        compare::{Subject, episode},
+        compare::{Difference, Memory, Said, Subject, episode},
         generate::{Change, site},
-        oracle::{Oracle, Verdict},
+        oracle::Oracle,
     };
 
     /// An oracle that forgets every denial.
@@ -144,8 +142,16 @@ mod tests {
             Ok(())
         }
 
-        fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>> {
-            Ok(self.0.as_mut().map(|oracle| oracle.judge(frame, now_ns)))
+        fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Said>> {
+            let verdict = self.0.as_mut().map(|oracle| oracle.judge(frame, now_ns));
+            Ok(verdict.map(|verdict| Said {
+                verdict,
+                reaction: None,
+            }))
+        }
+
+        fn memory(&mut self, _: u64) -> Result<Memory> {
+            Ok(Memory::default())
         }
 
         fn outgoing(&mut self, frame: &[u8], now_ns: u64) -> Result<()> {
@@ -168,7 +174,10 @@ mod tests {
         let found = play(&mut subjects, &site(), &steps).unwrap().unwrap();
         let upto = &steps[..=found.at];
         let (found, few) = shrink(&mut subjects, &site(), found, upto).unwrap();
-        assert_eq!(found.expected.reason, crate::oracle::Reason::Denied);
+        let Difference::Verdict { expected, .. } = found.difference else {
+            panic!("{found:?}");
+        };
+        assert_eq!(expected.reason, crate::oracle::Reason::Denied);
         assert!(
             matches!(
                 few[..],

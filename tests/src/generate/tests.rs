@@ -15,16 +15,19 @@ fn the_same_seed_gives_the_same_steps() {
 
 #[test]
 fn steps_are_read_back_as_they_were_written() {
-    let episode = Episode {
-        head: "Whatever the seed brings.\nAnd a second line.".into(),
-        steps: Stream::new(3).take(2_000).collect(),
-        expected: Verdict {
-            reason: Reason::Reply,
-            passes: true,
-        },
+    let verdict = Verdict {
+        reason: Reason::Reply,
+        passes: true,
     };
-    let read: Episode = episode.to_string().parse().unwrap();
-    assert_eq!(read, episode);
+    for expected in [Expected::Verdict(verdict), Expected::Agreement] {
+        let episode = Episode {
+            head: "Whatever the seed brings.\nAnd a second line.".into(),
+            steps: Stream::new(3).take(2_000).collect(),
+            expected,
+        };
+        let read: Episode = episode.to_string().parse().unwrap();
+        assert_eq!(read, episode);
+    }
 }
 
 /// Each row has to be reached by a fair share, or the comparison says nothing about it.

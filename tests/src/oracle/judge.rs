@@ -20,10 +20,12 @@ impl Oracle {
     pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Verdict {
         let reason = self.reason(frame, now_ns);
         let opened = self.observe && reason.opened_by_observe();
-        Verdict {
+        let verdict = Verdict {
             reason,
             passes: reason.passes() || opened,
-        }
+        };
+        self.trace(frame, verdict, now_ns);
+        verdict
     }
 
     fn reason(&mut self, frame: &[u8], now_ns: u64) -> Reason {
@@ -275,7 +277,7 @@ pub(super) fn lease_key() -> FlowKey {
 }
 
 /// The destination port, 0 for a protocol without; None if there should be one and is not.
-fn own_port(upper: &Upper) -> Option<u16> {
+pub(super) fn own_port(upper: &Upper) -> Option<u16> {
     if upper.has_ports() {
         upper.ports().map(|(_, port)| port)
     } else {

@@ -31,6 +31,8 @@ pub struct Packet<'a> {
     /// TTL or hop limit.
     pub hops: u8,
     pub source_routed: bool,
+    /// Neither options nor extension headers.
+    pub plain: bool,
     pub contents: Contents<'a>,
 }
 

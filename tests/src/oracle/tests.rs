@@ -57,12 +57,14 @@ pub(super) fn world(public: Rate, icmp_errors: Rate, down: AgentDown) -> Oracle 
             Service {
                 id: SSH,
                 kind: Kind::Granted(down),
+                answer: Answer::Silence,
                 targets: on_both(TCP, 22),
                 allow: Vec::new(),
             },
             Service {
                 id: WEB,
                 kind: Kind::Public(public),
+                answer: Answer::Silence,
                 targets: on_both(TCP, 80),
                 allow: Vec::new(),
             },

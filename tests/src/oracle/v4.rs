@@ -50,6 +50,7 @@ pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
         destination: address(packet, 16)?.into(),
         hops: *packet.get(8)?,
         source_routed,
+        plain: header == 20,
         contents,
     })
 }
