@@ -8,7 +8,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_action,
-    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
 use filter_abi::Target;
@@ -125,7 +125,8 @@ fn resize(context: &XdpContext, front: i32, length: usize) -> Option<()> {
     if front != 0 && unsafe { bpf_xdp_adjust_head(raw, -front) } != 0 {
         return None;
     }
-    let now = context.data_end() - context.data();
+    // SAFETY: the helper only reads the context. A jumbo frame goes on behind `data_end`.
+    let now = unsafe { bpf_xdp_get_buff_len(raw) };
     let more = i32::try_from(length).ok()? - i32::try_from(now).ok()?;
     // SAFETY: as above.
     if more != 0 && unsafe { bpf_xdp_adjust_tail(raw, more) } != 0 {

@@ -249,8 +249,8 @@ impl Loaded {
 
     /// What the program returns for a frame.
     pub fn run(&self, frame: &[u8]) -> Result<u32> {
-        let (returned, _) = call::test_run(self.program, frame, &[], &mut [])
-            .context("BPF_PROG_TEST_RUN")?;
+        let (returned, _) =
+            call::test_run(self.program, frame, &[], &mut []).context("BPF_PROG_TEST_RUN")?;
         Ok(returned)
     }
 

@@ -16,8 +16,8 @@ use tests::{
     compare::{self, EPISODE, Mismatch, Subjects},
     generate::{Episode, Expected, Step, Stream, site},
     oracle::{
-        AgentDown, Answer, Config, Kind, Oracle, OtherPorts, Protected, Rate, Reason, Service, Target,
-        prefix,
+        AgentDown, Answer, Config, Kind, Oracle, OtherPorts, Protected, Rate, Reason, Service,
+        Target, prefix,
     },
 };
 use xtask::clock;

@@ -17,6 +17,8 @@ const TAG: usize = 4;
 const LONGEST: (usize, usize) = (576, 1_280);
 /// RFC 792: of what is behind the IP header, an error shows so much at least.
 const SHOWN: usize = 8;
+/// Bytes of a wrong answer in a message.
+const SHOWN_OF_ANSWER: usize = 128;
 
 /// An error says what is wrong.
 pub(super) fn check(
@@ -27,14 +29,19 @@ pub(super) fn check(
 ) -> Result<()> {
     match (reaction, expected) {
         (Reaction::Passed(bytes), _) => {
-            ensure!(passes && bytes == frame, "it came out as {bytes:02x?}");
+            ensure!(passes && bytes == frame, "it came out changed");
         }
         (Reaction::Dropped, None) => ensure!(!passes, "nothing came out"),
         (Reaction::Answered(answer), Some(reply)) => {
-            check_answer(frame, reply, answer).with_context(|| format!("{answer:02x?}"))?;
+            check_answer(frame, reply, answer).with_context(|| {
+                let start = answer.get(..SHOWN_OF_ANSWER).unwrap_or(answer);
+                format!("{} bytes that begin {start:02x?}", answer.len())
+            })?;
         }
         (Reaction::Dropped, Some(reply)) => anyhow::bail!("silence instead of {reply:?}"),
-        (Reaction::Answered(bytes), None) => anyhow::bail!("an answer for nothing: {bytes:02x?}"),
+        (Reaction::Answered(bytes), None) => {
+            anyhow::bail!("an answer of {} bytes for nothing", bytes.len())
+        }
     }
     Ok(())
 }
@@ -140,14 +147,12 @@ fn check_reset(upper: &Upper, tcp: &TcpSlice, read: &SlicedPacket) -> Result<()>
     }
     ensure!(tcp.payload().is_empty(), "a reset with data");
     let sum = match &read.net {
-        Some(NetSlice::Ipv4(ip)) => tcp.calc_checksum_ipv4(
-            ip.header().source(),
-            ip.header().destination(),
-        )?,
-        Some(NetSlice::Ipv6(ip)) => tcp.calc_checksum_ipv6(
-            ip.header().source(),
-            ip.header().destination(),
-        )?,
+        Some(NetSlice::Ipv4(ip)) => {
+            tcp.calc_checksum_ipv4(ip.header().source(), ip.header().destination())?
+        }
+        Some(NetSlice::Ipv6(ip)) => {
+            tcp.calc_checksum_ipv6(ip.header().source(), ip.header().destination())?
+        }
         _ => anyhow::bail!("no IP"),
     };
     ensure!(tcp.checksum() == sum, "the checksum is not {sum:04x}");
@@ -167,11 +172,17 @@ fn addresses(net: Option<&NetSlice>) -> Result<(std::net::IpAddr, std::net::IpAd
     Ok(match net {
         Some(NetSlice::Ipv4(ip)) => {
             let header = ip.header();
-            (header.source_addr().into(), header.destination_addr().into())
+            (
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            )
         }
         Some(NetSlice::Ipv6(ip)) => {
             let header = ip.header();
-            (header.source_addr().into(), header.destination_addr().into())
+            (
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            )
         }
         _ => anyhow::bail!("no IP"),
     })

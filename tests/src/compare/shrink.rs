@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_forgotten_denial_is_found_and_shown_in_two_steps() {
         let mut subjects: Subjects = vec![Box::new(Forgetful(None))];
-        let steps = episode(1, 5_000);
+        let steps = episode(2, 5_000);
         let found = play(&mut subjects, &site(), &steps).unwrap().unwrap();
         let upto = &steps[..=found.at];
         let (found, few) = shrink(&mut subjects, &site(), found, upto).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{
     Change, Dice, Draft, Step,
-    mutate::{LINEAR, cut, mutate},
+    mutate::{LINEAR, LONGEST, cut, mutate},
     site::{GRANTED, NETWORKS, SOURCES},
     traffic::{self, Talk, Whole},
     tricks,
@@ -139,10 +139,14 @@ impl Stream {
             }
         };
         decorate(dice, &mut draft);
+        if dice.one_in(10) {
+            tricks::disguise(dice, &mut draft);
+        }
         let mut frame = draft.frame();
         if dice.one_in(10) {
             mutate(dice, &mut frame);
         }
+        frame.truncate(LINEAR);
         Step::Outgoing(frame)
     }
 
@@ -178,13 +182,21 @@ impl Stream {
             2 => cut(dice, &mut frame),
             _ => {}
         }
-        frame.truncate(LINEAR);
+        // To everybody on the wire.
+        if let Some(first) = frame.first_mut().filter(|_| dice.one_in(64)) {
+            *first |= 1;
+        }
+        frame.truncate(LONGEST);
         frame
     }
 }
 
-/// Tags, options and extension headers on some.
+/// Tags, options and extension headers on some, and more data than fits a page behind a few.
 fn decorate(dice: &mut Dice, draft: &mut Draft) {
+    if dice.one_in(100) {
+        let length = dice.of([1_400, 3_300, 3_500, 4_050, 8_900]);
+        draft.payload.resize(length + dice.below(100), 0);
+    }
     if dice.one_in(12) {
         tricks::tags(dice, draft);
     }

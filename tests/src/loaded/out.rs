@@ -48,9 +48,13 @@ impl Loaded {
             }
         }
         call::set_first_value(self.counters, &cpus)?;
-        let (returned, _) = call::test_run(program, frame, &[], &mut [])
-            .with_context(|| format!("BPF_PROG_TEST_RUN on the way out: {frame:02x?}"))?;
-        ensure!(returned == UNSPECIFIED, "a packet on its way out was given {returned}");
+        let (returned, _) = call::test_run(program, frame, &[], &mut []).with_context(|| {
+            format!("BPF_PROG_TEST_RUN on the way out of {} bytes", frame.len())
+        })?;
+        ensure!(
+            returned == UNSPECIFIED,
+            "a packet on its way out was given {returned}"
+        );
         let after = call::first_value(self.counters, Cpu::WORDS, self.cpus)?;
         let ticks = after.iter().skip(TICK).step_by(Cpu::WORDS);
         let later = ticks.copied().find(|tick| *tick != self.out.tick);

@@ -77,7 +77,9 @@ fn sample(bytes: &[u8]) -> Result<Sample> {
         Ok(u32::from_ne_bytes(word.try_into()?))
     };
     let captured = usize::try_from(number(24)?)?;
-    let start = frame.get(..captured).context("more than there is room for")?;
+    let start = frame
+        .get(..captured)
+        .context("more than there is room for")?;
     let moment = head.get(..8).context("a short sample")?;
     Ok(Sample {
         now_ns: u64::from_ne_bytes(moment.try_into()?),

@@ -67,7 +67,10 @@ impl Oracle {
 /// RFC 9293 section 3.10.7.1: no reset answers a reset. Section 3.1: a header is five words at
 /// least, and in the segment.
 fn can_be_reset(upper: &Upper) -> bool {
-    let header = upper.bytes.get(12).map_or(0, |byte| usize::from(byte >> 4) * 4);
+    let header = upper
+        .bytes
+        .get(12)
+        .map_or(0, |byte| usize::from(byte >> 4) * 4);
     (20..=upper.bytes.len()).contains(&header) && upper.flags().is_some_and(|flags| !flags.rst)
 }
 
@@ -97,8 +100,6 @@ fn is_one_host(address: IpAddr) -> bool {
             let [first, ..] = address.octets();
             !matches!(first, 0 | 127 | 224..)
         }
-        IpAddr::V6(address) => {
-            address.to_bits() >> 32 != 0 && !address.is_multicast()
-        }
+        IpAddr::V6(address) => address.to_bits() >> 32 != 0 && !address.is_multicast(),
     }
 }

@@ -294,7 +294,9 @@ pub(super) fn echo_identifier(packet: &Packet, upper: &Upper, types: [u8; 2]) ->
         IpAddr::V4(_) => upper.protocol == ICMP && kind == v4,
         IpAddr::V6(_) => upper.protocol == ICMPV6 && kind == v6,
     };
-    is_echo.then(|| u16_at(upper.bytes, 4)).flatten()
+    (is_echo && upper.within_reach > 4)
+        .then(|| u16_at(upper.bytes, 4))
+        .flatten()
 }
 
 /// RFC 4861: hop limit 255 shows that no router was on the way. RFC 2710 and 3810: listener

@@ -1,6 +1,7 @@
 //! The oracle against every agreed packet, and against the text of each row that remembers
 //! something. The packets of the second kind are built here, with nothing borrowed.
 
+mod answers;
 mod fixtures;
 mod flows;
 mod fragments;

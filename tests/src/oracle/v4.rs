@@ -38,6 +38,7 @@ pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
         Contents::Upper(Upper {
             protocol,
             bytes: payload,
+            within_reach: payload.len(),
             first: more.then_some(First {
                 protocol,
                 id,

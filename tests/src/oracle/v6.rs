@@ -120,6 +120,7 @@ impl<'a> Chain<'a> {
         Contents::Upper(Upper {
             protocol,
             bytes,
+            within_reach: (REACH + 1).saturating_sub(at),
             first,
         })
     }

@@ -74,12 +74,8 @@ impl Row {
     fn restore(&self, loaded: &mut Loaded, record: Option<FlowRecord>) -> Result<()> {
         let ebpf = &mut loaded.ebpf;
         match (self, record) {
-            (Self::V4(key), Some(record)) => {
-                loaded::hash(ebpf, names::FLOWS_V4, &[(*key, record)])
-            }
-            (Self::V6(key), Some(record)) => {
-                loaded::hash(ebpf, names::FLOWS_V6, &[(*key, record)])
-            }
+            (Self::V4(key), Some(record)) => loaded::hash(ebpf, names::FLOWS_V4, &[(*key, record)]),
+            (Self::V6(key), Some(record)) => loaded::hash(ebpf, names::FLOWS_V6, &[(*key, record)]),
             (Self::V4(key), None) => {
                 loaded::out_of_hash::<_, FlowRecord>(ebpf, names::FLOWS_V4, key)
             }
