@@ -209,10 +209,11 @@ pub fn run(
     let Some(found) = play(subjects, &site, &steps)? else {
         return Ok(None);
     };
-    let upto = steps.get(..=found.at).unwrap_or(&steps);
+    let step = found.at;
+    let upto = steps.get(..=step).unwrap_or(&steps);
     let (found, steps) = shrink(subjects, &site, found, upto)?;
     let head = format!(
-        "{}: {:?} (found with seed {seed}).",
+        "{}: {:?} (found with seed {seed} at step {step}).",
         found.who, found.difference
     );
     let expected = match found.difference {

@@ -20,7 +20,13 @@ const SECOND: u64 = 1 << 30;
 
 /// A SYN to the web server from somebody who holds nothing.
 fn knock() -> Vec<u8> {
-    let segment = [&[0x9c, 0x40, 0, 80][..], &[0; 8], &[0x50, 2, 0xff, 0xff], &[0; 4]].concat();
+    let segment = [
+        &[0x9c, 0x40, 0, 80][..],
+        &[0; 8],
+        &[0x50, 2, 0xff, 0xff],
+        &[0; 4],
+    ]
+    .concat();
     let (from, to) = ([192, 0, 2, 77], [198, 51, 100, 10]);
     Draft::new(from.into(), to.into(), 6, segment).frame()
 }

@@ -174,6 +174,12 @@ const PIECES: &[Piece] = &[
         why: "filling the directory server",
     },
     Piece {
+        need: Need::Tests,
+        sign: "faketime",
+        packages: &["faketime"],
+        why: "wall clocks that are wrong",
+    },
+    Piece {
         need: Need::Bench,
         sign: "ethtool",
         packages: &["ethtool"],
