@@ -115,7 +115,42 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{compare::START, generate::site};
+    use crate::{
+        compare::{START, episode},
+        generate::{Step, site},
+    };
+
+    /// Most packets of real filters take the short way, so many of these have to.
+    #[test]
+    fn a_fair_share_of_packets_takes_the_short_way() {
+        let (mut quickly, mut passed, mut packets) = (0, 0, 0);
+        for seed in 0..8 {
+            let mut oracle = Oracle::new(site());
+            let mut now = START;
+            let mut host = Host::default();
+            host.begin(&oracle, now).unwrap();
+            for step in episode(seed, 2_000) {
+                match step {
+                    Step::Packet(frame) => {
+                        let world = host.0.as_ref().unwrap();
+                        packets += 1;
+                        let short = filter_core::quick(&Slice(&frame), &world.settings, world);
+                        quickly += u32::from(short.is_some());
+                        let said = host.judge(&frame, now).unwrap().unwrap().verdict;
+                        passed += u32::from(short.is_some() && said.passes);
+                    }
+                    Step::Outgoing(_) => {}
+                    Step::Advance(ns) => now += ns,
+                    Step::Change(change) => {
+                        oracle.change(&change, now);
+                        host.set(&change, &oracle, now).unwrap();
+                    }
+                }
+            }
+        }
+        assert!(quickly * 100 > packets, "{quickly} of {packets}");
+        assert!(passed > 30, "{passed}");
+    }
 
     /// The seeds of the fuzz target, and whatever it found. The first byte is the mode.
     #[test]

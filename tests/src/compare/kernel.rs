@@ -202,7 +202,12 @@ impl Subject for Kernel {
         left::memory(self.loaded()?, now_ns)
     }
 
-    fn set(&mut self, change: &Change, oracle: &Oracle, now_ns: u64) -> Result<()> {
+    fn set(&mut self, change: &Change, oracle: &Oracle, _: u64) -> Result<()> {
+        // Which tables are looked at at all is one of the settings.
+        let world = self.world.as_mut().context("no world")?;
+        world::switches(world, oracle);
+        let settings = world.settings;
+        self.loaded()?.settings(&settings)?;
         match change {
             Change::Grant {
                 source, service, ..
@@ -229,10 +234,7 @@ impl Subject for Kernel {
                 }
                 self.denies(oracle)
             }
-            Change::Observe(_) | Change::Lockdown(_) => {
-                let settings = world::entries(oracle, now_ns).settings;
-                self.loaded()?.settings(&settings)
-            }
+            Change::Observe(_) | Change::Lockdown(_) => Ok(()),
             Change::GrantNetwork {
                 network, service, ..
             }

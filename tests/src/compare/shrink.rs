@@ -170,14 +170,20 @@ mod tests {
     #[test]
     fn a_forgotten_denial_is_found_and_shown_in_two_steps() {
         let mut subjects: Subjects = vec![Box::new(Forgetful(None))];
-        let steps = episode(2, 5_000);
-        let found = play(&mut subjects, &site(), &steps).unwrap().unwrap();
+        // In observe mode it would take a third step to show it.
+        let (found, steps) = (0..100)
+            .find_map(|seed| {
+                let steps = episode(seed, 5_000);
+                let found = play(&mut subjects, &site(), &steps).unwrap()?;
+                let Difference::Verdict { said, expected } = found.difference else {
+                    return None;
+                };
+                assert_eq!(expected.reason, crate::oracle::Reason::Denied);
+                (said.passes == said.reason.passes()).then_some((found, steps))
+            })
+            .unwrap();
         let upto = &steps[..=found.at];
-        let (found, few) = shrink(&mut subjects, &site(), found, upto).unwrap();
-        let Difference::Verdict { expected, .. } = found.difference else {
-            panic!("{found:?}");
-        };
-        assert_eq!(expected.reason, crate::oracle::Reason::Denied);
+        let (_, few) = shrink(&mut subjects, &site(), found, upto).unwrap();
         assert!(
             matches!(
                 few[..],

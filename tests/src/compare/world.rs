@@ -74,12 +74,17 @@ pub(super) fn grant(world: &mut World, source: IpAddr, service: u32, held: Optio
 /// Mode, lockdown, heartbeat and denials.
 pub(super) fn switches(world: &mut World, oracle: &Oracle) {
     let flag = |on, flag| if on { flag } else { 0 };
+    // What there is none of is not looked for, or no packet would take the short way.
+    let denied = |family: fn(&IpAddr) -> bool| {
+        let mut denies = oracle.denies.iter();
+        denies.any(|(prefix, _)| family(&prefix.address))
+    };
     world.settings.generation = GENERATION;
     world.settings.flags = flag(oracle.observe, Settings::OBSERVE)
         | flag(oracle.lockdown, Settings::LOCKDOWN)
-        | Settings::DENIES_V4
-        | Settings::DENIES_V6
-        | Settings::PREFIX_GRANTS;
+        | flag(denied(IpAddr::is_ipv4), Settings::DENIES_V4)
+        | flag(denied(IpAddr::is_ipv6), Settings::DENIES_V6)
+        | flag(!oracle.prefix_grants.is_empty(), Settings::PREFIX_GRANTS);
     world.settings.samples = SAMPLES;
     world.settings.ether_types = [0; 4];
     let places = world.settings.ether_types.iter_mut();

@@ -14,6 +14,9 @@ use crate::oracle::{Prefix, SECOND, prefix};
 #[derive(Clone, Debug)]
 pub struct Stream {
     dice: Dice,
+    /// Nobody is denied, networks hold no grants, and nothing is only observed: as most filters
+    /// are run, and the only way packets take the short way.
+    plain: bool,
     talks: Vec<Talk>,
     wholes: Vec<Whole>,
     /// Steps that are still to come before anything new.
@@ -25,8 +28,10 @@ const MEMORY: usize = 6;
 
 impl Stream {
     pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
         Self {
-            dice: Dice::new(seed),
+            plain: dice.one_in(2),
+            dice,
             talks: Vec::new(),
             wholes: Vec::new(),
             waiting: Vec::new(),
@@ -94,7 +99,11 @@ impl Stream {
         let lasts_ns = dice.of([0, 1, 10 * SECOND, 600 * SECOND, day, day, day, day]);
         let idle_ns = dice.of([0, 0, 0, SECOND, 10 * SECOND, 1_800 * SECOND]);
         let network = dice.of(NETWORKS);
-        match dice.below(80) {
+        let kind = match dice.below(80) {
+            42..=66 if self.plain => 0,
+            kind => kind,
+        };
+        match kind {
             0..=41 => Change::Grant {
                 source,
                 service,
