@@ -53,6 +53,16 @@ impl Clock for SystemClock {
     }
 }
 
+/// Whether a process with these `/proc/self/timens_offsets` sees another boot clock than the
+/// kernel program, which knows no time namespaces (time_namespaces(7)): its deadlines would be
+/// off by as much.
+pub fn is_shifted(offsets: &str) -> bool {
+    offsets.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("boottime") && words.any(|word| word != "0")
+    })
+}
+
 /// A stop-watch for durations that are only reported.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
@@ -68,5 +78,27 @@ impl Stopwatch {
 
     pub fn elapsed(&self) -> std::time::Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_namespace_is_noticed_by_its_boot_clock() {
+        assert!(!is_shifted(""));
+        assert!(!is_shifted(
+            "monotonic           0         0\nboottime            0         0\n"
+        ));
+        assert!(!is_shifted(
+            "monotonic          60         0\nboottime            0         0\n"
+        ));
+        assert!(is_shifted(
+            "monotonic           0         0\nboottime        86400         0\n"
+        ));
+        assert!(is_shifted(
+            "monotonic           0         0\nboottime           -1         5\n"
+        ));
     }
 }

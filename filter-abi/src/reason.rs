@@ -212,17 +212,6 @@ impl Reasons {
         }
         those!(is_ungranted)
     };
-    /// Those that say no more than that a header was not where it should be.
-    pub const UNREADABLE: Self = {
-        const fn is_unreadable(reason: Reason) -> bool {
-            matches!(
-                reason,
-                Reason::Malformed | Reason::TooDeep | Reason::FragmentUnknown
-            )
-        }
-        those!(is_unreadable)
-    };
-
     /// Whether a reason, by its number, is one of them.
     #[inline(always)]
     pub const fn has(self, number: u32) -> bool {

@@ -117,6 +117,10 @@ where
         peer_port,
         protocol: u32::from(protocol),
     };
+    // A segment without flags is none, and moves no connection on.
+    if protocol == TCP && !flags.are_there() {
+        return;
+    }
     if flags.open() {
         open(&key, state::SYN_SENT, policy);
         return;

@@ -8,7 +8,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_action,
-    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
 use filter_abi::Target;
@@ -26,6 +26,8 @@ const QINQ: u16 = 0x88a8;
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
+/// Hop-by-hop options, routing, fragment, authentication, destination options.
+const EXTENSIONS: [u8; 5] = [0, 43, 44, 51, 60];
 const HOPS: u8 = 64;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
@@ -35,6 +37,8 @@ const V4_WORDS: usize = 5;
 const V6_WORDS: usize = 10;
 /// What an ICMP error quotes: the header and the first 8 bytes behind it.
 const QUOTED: usize = 2;
+/// Those bytes.
+const SHOWN: u32 = 4 * QUOTED as u32;
 
 /// Whether a packet that was dropped for want of a grant is answered now.
 #[inline(always)]
@@ -121,7 +125,8 @@ fn resize(context: &XdpContext, front: i32, length: usize) -> Option<()> {
     if front != 0 && unsafe { bpf_xdp_adjust_head(raw, -front) } != 0 {
         return None;
     }
-    let now = context.data_end() - context.data();
+    // SAFETY: the helper only reads the context. A jumbo frame goes on behind `data_end`.
+    let now = unsafe { bpf_xdp_get_buff_len(raw) };
     let more = i32::try_from(length).ok()? - i32::try_from(now).ok()?;
     // SAFETY: as above.
     if more != 0 && unsafe { bpf_xdp_adjust_tail(raw, more) } != 0 {
@@ -206,6 +211,10 @@ fn reset_of(tcp: &[u32; 5], length: u32) -> Option<[u32; 5]> {
         return None;
     }
     let header = u32::from(offset >> 4) * 4;
+    // No header is shorter, and who reads one that is discards it in silence.
+    if header < 20 {
+        return None;
+    }
     let mut behind = length.checked_sub(header)?;
     behind += u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
     let ports = ports.rotate_left(16);
@@ -253,6 +262,8 @@ fn v4<const AT: usize>(context: &XdpContext, reset: bool) -> Option<()> {
         put(context, AT + 20, tcp)?;
         return Some(());
     }
+    // What is quoted has to be the packet's own.
+    length.checked_sub(SHOWN)?;
     // No error about an error (RFC 1122 §3.2.2).
     let quoted: [u32; V4_WORDS + QUOTED] = read(context, AT)?;
     if protocol == ICMP && quoted[V4_WORDS].to_ne_bytes()[0] != 8 {
@@ -285,6 +296,10 @@ fn v6<const AT: usize>(context: &XdpContext, reset: bool) -> Option<()> {
     if version >> 4 != 6 || start == 0xff || s0 | s1 | s2 == 0 {
         return None;
     }
+    // What stands behind them may be an error, or TCP in pieces.
+    if EXTENSIONS.contains(&protocol) {
+        return None;
+    }
     let length = u32::from(u16::from_be_bytes([l0, l1]));
     let link = link::<AT>(context)?;
     let head = |bytes: u8, protocol: u8| {
@@ -313,6 +328,7 @@ fn v6<const AT: usize>(context: &XdpContext, reset: bool) -> Option<()> {
         put(context, AT + 40, tcp)?;
         return Some(());
     }
+    length.checked_sub(SHOWN)?;
     let quoted: [u32; V6_WORDS + QUOTED] = read(context, AT)?;
     // No error about an error, nor about discovery (RFC 4443 §2.4).
     if protocol == ICMPV6 && quoted[V6_WORDS].to_ne_bytes()[0] != 128 {

@@ -123,12 +123,11 @@ fn log(context: &XdpContext, reason: u32) {
 fn slow<M: Mode>(context: &XdpContext, settings: &Settings, kernel: &Kernel<M>) -> Decision {
     let frame = Frame::new(context, kernel.cpu);
     let sheet = maps::sheet(kernel.cpu, Way::In);
-    let decision = table(&frame, settings, kernel, sheet);
-    // A jumbo frame whose headers go on in its second buffer: read again, by copies.
-    if Reasons::UNREADABLE.has(decision.number()) && frame.is_scattered() {
+    // A jumbo frame: what is not in its first buffer is not missing, so all is read by copies.
+    if frame.is_scattered() {
         return table(&Scattered(&frame), settings, kernel, sheet);
     }
-    decision
+    table(&frame, settings, kernel, sheet)
 }
 
 #[inline(always)]

@@ -17,7 +17,7 @@ pub use dice::Dice;
 pub use draft::{Draft, Piece};
 pub use site::{destinations, site};
 pub use stream::Stream;
-pub use text::{Episode, of_hex};
+pub use text::{Episode, Expected, of_hex};
 
 #[cfg(test)]
 mod tests;

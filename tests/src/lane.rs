@@ -106,6 +106,11 @@ impl Lane {
         Ok(())
     }
 
+    /// A frame leaves by the interface that the filter is on.
+    pub fn leave(&mut self, frame: &[u8]) -> Result<()> {
+        self.arrived.send(frame)
+    }
+
     /// An IPv4 packet in a plain frame to the gate.
     pub fn v4(&self, packet: &[u8]) -> Vec<u8> {
         packet::frame(GATE_MAC, packet::IPV4, packet)

@@ -3,6 +3,8 @@
 //! what is shipped.
 
 mod call;
+mod out;
+mod read;
 
 use std::{
     cell::RefCell,
@@ -14,7 +16,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, Map, lpm_trie::Key},
     programs::Xdp,
 };
 use filter_abi::{
@@ -22,9 +24,14 @@ use filter_abi::{
     Settings, Sources, Target, TrieKey, V4, V6, WORDS_MIN, mark, names,
 };
 use filter_core::fixtures::{Kept, Trie, World};
+use out::Out;
+
+pub use out::is_packet;
+pub use read::{Sample, all, one, samples};
 
 pub const XDP_DROP: u32 = 1;
 pub const XDP_PASS: u32 = 2;
+pub const XDP_TX: u32 = 3;
 
 /// What a probe shows; any number but 0.
 const PROBE_KEY: u64 = 0x5eed_0f0f_5eed_0f0f;
@@ -45,6 +52,16 @@ pub struct Loaded {
     cpus: usize,
     program: RawFd,
     counters: RawFd,
+    out: Out,
+}
+
+/// What became of a frame that was judged by a probe.
+#[derive(Debug)]
+pub struct Probed {
+    pub returned: u32,
+    pub answer: Probe,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
 }
 
 /// The bytes of the object, as the binary under test carries them.
@@ -188,6 +205,7 @@ impl Loaded {
             cpus,
             program,
             counters,
+            out: Out::default(),
         })
     }
 
@@ -223,27 +241,44 @@ impl Loaded {
 
     /// What the program returns for a frame.
     pub fn run(&self, frame: &[u8]) -> Result<u32> {
-        call::test_run(self.program, frame, &[], &mut []).context("BPF_PROG_TEST_RUN")
+        let (returned, _) =
+            call::test_run(self.program, frame, &[], &mut []).context("BPF_PROG_TEST_RUN")?;
+        Ok(returned)
     }
 
-    /// What the program returns for a frame at a moment, and how it accounts for it. The verdict
-    /// leaves the same traces as if the packet had come from a wire.
-    pub fn probe(&self, frame: &[u8], now_ns: u64) -> Result<(u32, Probe)> {
+    /// What becomes of a frame at a moment. The verdict leaves the same traces as if the packet
+    /// had come from a wire.
+    pub fn probe(&self, frame: &[u8], now_ns: u64) -> Result<Probed> {
+        self.ask(frame, now_ns, Probe::COMMIT, frame.len())
+    }
+
+    /// The same with the probe's own flags. The frame lies in several buffers, the first of which
+    /// holds `linear` bytes: from Linux 6.18 on any number, before that all, or as many as fit.
+    pub fn ask(&self, frame: &[u8], now_ns: u64, flags: u32, linear: usize) -> Result<Probed> {
         let asked = Probe {
             key: PROBE_KEY,
             now_ns,
-            flags: Probe::COMMIT,
+            flags,
             ..Probe::default()
         };
         let metadata = asked.to_bytes();
         let data = [metadata.as_slice(), frame].concat();
         // `struct xdp_md`: data, data_end, data_meta; the metadata is in front of the data.
-        let (start, end) = (u32::try_from(metadata.len())?, u32::try_from(data.len())?);
+        let start = u32::try_from(metadata.len())?;
+        let end = start + u32::try_from(linear)?;
         let context = [start, end, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
-        let mut answer = metadata;
-        let returned = call::test_run(self.program, &data, &context, &mut answer)
+        // An answer may be longer than what it is about.
+        let mut out = vec![0; data.len().max(2_048)];
+        let (returned, length) = call::test_run(self.program, &data, &context, &mut out)
             .context("BPF_PROG_TEST_RUN with metadata")?;
-        Ok((returned, Probe::from_bytes(&answer)))
+        out.truncate(length);
+        let frame = out.split_off(metadata.len().min(length));
+        let answer = Probe::from_bytes(out.as_slice().try_into()?);
+        Ok(Probed {
+            returned,
+            answer,
+            frame,
+        })
     }
 }
 
@@ -307,21 +342,18 @@ where
     Ok(())
 }
 
-/// One entry of a hash.
-pub fn one<K: Bytes, V: Bytes>(ebpf: &Ebpf, name: &str, key: &K) -> Result<Option<V>>
+/// Takes an entry out of a hash; one that is not there is fine.
+pub fn out_of_hash<K: Bytes, V: Bytes>(ebpf: &mut Ebpf, name: &str, key: &K) -> Result<()>
 where
     K::Array: Pod,
     V::Array: Pod,
 {
-    let map: HashMap<_, K::Array, V::Array> = ebpf
-        .map(name)
+    let mut map: HashMap<_, K::Array, V::Array> = ebpf
+        .map_mut(name)
         .with_context(|| name.to_owned())?
         .try_into()?;
-    match map.get(&key.to_bytes(), 0) {
-        Ok(value) => Ok(Some(V::from_bytes(&value))),
-        Err(MapError::KeyNotFound) => Ok(None),
-        Err(error) => Err(error).with_context(|| name.to_owned()),
-    }
+    drop(map.remove(&key.to_bytes()));
+    Ok(())
 }
 
 /// Writes elements of an array.

@@ -3,21 +3,25 @@
 //! model of the configuration, own tables, even its own list of reasons. It never asks how the
 //! filter does it, and nothing here is meant to be quick.
 
+mod answer;
 mod config;
 mod judge;
 mod outgoing;
 mod packet;
 mod reason;
 mod tables;
+mod traces;
 mod v4;
 mod v6;
 
+pub use answer::Reply;
 pub use config::{
-    AgentDown, Config, Kind, OtherPorts, Prefix, Protected, Rate, Service, Target, prefix,
+    AgentDown, Answer, Config, Kind, OtherPorts, Prefix, Protected, Rate, Service, Target, prefix,
 };
 pub use packet::{Contents, First, Link, Packet, Upper, read};
 pub use reason::{Reason, Verdict};
-pub use tables::{Grant, SECOND};
+pub use tables::{Flow, FlowKey, Grant, Living, SECOND, State};
+pub use traces::{Cut, Often, Report, Sample};
 
 use std::{
     collections::HashMap,
@@ -45,6 +49,8 @@ pub struct Oracle {
     fragments: Fragments,
     buckets: Buckets,
     flows: Flows,
+    report: Report,
+    samples: Vec<Sample>,
 }
 
 impl Oracle {
@@ -61,7 +67,24 @@ impl Oracle {
             fragments: Fragments::default(),
             buckets: Buckets::default(),
             flows: Flows::default(),
+            report: Report::new(),
+            samples: Vec::new(),
         }
+    }
+
+    /// Flows of protected hosts whose answers would pass now.
+    pub fn flows(&self, now_ns: u64) -> Living {
+        self.flows.living(now_ns)
+    }
+
+    /// What observe mode let pass.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What dropped, or would have, since somebody asked last.
+    pub fn take_samples(&mut self) -> Vec<Sample> {
+        std::mem::take(&mut self.samples)
     }
 }
 

@@ -74,6 +74,21 @@ pub fn as_installed(folder: &Path, program: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// The library that shows a process another wall clock (faketime(1)).
+pub fn faketime() -> Result<PathBuf> {
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
+    folders
+        .map(|folder| PathBuf::from(folder).join("faketime/libfaketimeMT.so.1"))
+        .into_iter()
+        .find(|library| library.is_file())
+        .context("the library faketime is missing; run `cargo xtask setup tests`")
+}
+
 /// A child process whose output goes to a file, ended (by pid) when dropped.
 #[derive(Debug)]
 pub struct Daemon {

@@ -210,7 +210,7 @@ fn a_v4_mapped_source_is_the_ipv4_source() -> Result<()> {
     let rig = Rig::quiet()?;
     let agent = Agent::start(&rig)?;
     let grant = agent.grant("::ffff:192.0.2.10".parse()?, "web", "alice", 300)?;
-    ensure!(grant.source == rig.source(Family::V4), "{grant:?}");
+    ensure!(grant.source == rig.source(Family::V4).into(), "{grant:?}");
     Ok(())
 }
 
@@ -321,7 +321,7 @@ fn every_change_is_in_the_audit_and_the_chain_holds() -> Result<()> {
         .find(|record| record.kind == AuditKind::Grant);
     let grant = grant.context("no grant")?;
     ensure!(
-        grant.actor == "uid 0" && grant.source == Some(source),
+        grant.actor == "uid 0" && grant.source == Some(source.into()),
         "{grant:?}"
     );
     let chain = block_on(agent.client().audit_verify())??;

@@ -156,6 +156,18 @@ tricks! {
             second.packet(lane.friend.0, lane.server.0, TCP, &tcp(9, ECHO, b""))?;
         vec![lane.v4(&packet)]
     }
+    /// The same in IPv6, where the ports of a first fragment are behind its fragment header.
+    tiny_first_fragment_in_ipv6(lane) => "FragmentUnknown" {
+        let segment = tcp(9, ECHO, b"");
+        let mut frames = Vec::new();
+        for length in [0, 3, 8] {
+            let part = segment.get(..length).unwrap_or_default();
+            let payload = [&extension(TCP, 0, 1), part].concat();
+            let packet = packet::v6(lane.friend.1, lane.server.1, FRAGMENT, &payload)?;
+            frames.push(lane.v6(&packet));
+        }
+        frames
+    }
     /// Where a first fragment has its ports, a later one has data, which anybody can choose.
     later_fragment_begins_with_a_forged_port(lane) => "FragmentUnknown" {
         let later = V4 { offset: 185, ..V4::default() };
@@ -239,12 +251,20 @@ tricks! {
         let inner6 = packet::v6(lane.friend.1, lane.server.1, UDP, &udp(9, ECHO, b"x")?)?;
         let gre = [&[0, 0, 0x08, 0][..], &inner4].concat();
         let mut frames = Vec::new();
-        for (protocol, inner) in [(4, &inner4), (41, &inner6), (47, &gre), (50, &gre)] {
+        let in_tunnels = [(4, &inner4), (41, &inner6), (47, &gre), (50, &gre)];
+        for (protocol, inner) in in_tunnels {
             let packet = V4::default().packet(lane.friend.0, lane.server.0, protocol, inner)?;
             frames.push(lane.v4(&packet));
             frames.push(lane.v6(&packet::v6(lane.friend.1, lane.server.1, protocol, inner)?));
         }
         frames
+    }
+    /// In IPv4 an authentication header is a protocol like others, and what is in it no port.
+    authentication_header_in_ipv4_has_no_service(lane) => "NoService" {
+        let header = [vec![UDP, 4, 0, 0], vec![0; 20], udp(9, ECHO, b"x")?].concat();
+        let packet =
+            V4::default().packet(lane.friend.0, lane.server.0, AUTHENTICATION, &header)?;
+        vec![lane.v4(&packet)]
     }
     /// Bytes behind the end of the packet are not part of it, whatever header they look like.
     trailing_bytes_hold_a_second_header(lane) => "Malformed" {
@@ -291,6 +311,8 @@ tricks! {
             let payload = udp(9, ECHO, b"x")?;
             let packet = V4::default().packet(lane.friend.0, lane.server.0, protocol, &payload)?;
             frames.push(lane.v4(&packet));
+            let packet = packet::v6(lane.friend.1, lane.server.1, protocol, &payload)?;
+            frames.push(lane.v6(&packet));
         }
         frames
     }

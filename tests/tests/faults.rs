@@ -27,8 +27,10 @@ use xtask::{
     traffic::{self, FlowReport},
 };
 
-/// Kills under traffic in CI; a tenth of it is what the slower ones take.
-const KILLS: u64 = 20;
+/// Kills under traffic in CI; a twentieth of it is what the slower ones take.
+const KILLS: u64 = 100;
+/// How long one flow of packets is. It runs on over as many kills as fit.
+const FLOW: Duration = Duration::from_secs(10);
 /// Operations of the ledger between power cuts in CI.
 const OPERATIONS: u64 = 500;
 const SHORT: Duration = Duration::from_secs(1);
@@ -78,26 +80,29 @@ fn an_agent_killed_at_random_points_loses_no_packet_and_lets_nobody_in() -> Resu
     let mut agent = Agent::start(&rig)?;
     agent.grant(rig.source(Family::V4), "echo", "alice", 3_600)?;
     agent.daemon.kill()?;
-    for kill in 0..number("SEKISHO_FAULTS", KILLS)? {
-        let length = Duration::from_millis(1_200);
-        let granted = flow(&rig, &rig.layout.client, length);
-        let stranger = flow(&rig, &rig.layout.neighbour, length);
-        thread::sleep(Duration::from_millis(100));
-        let mut victim = spawn(&rig, "victim")?;
-        // Half of them die before they are ready.
-        pause(&mut dice, Duration::from_millis(800));
-        victim.kill()?;
+    let (mut kills, due) = (0, number("SEKISHO_FAULTS", KILLS)?);
+    while kills < due {
+        let end = clock::instant() + FLOW;
+        let granted = flow(&rig, &rig.layout.client, FLOW);
+        let stranger = flow(&rig, &rig.layout.neighbour, FLOW);
+        let mut log = String::new();
+        while kills < due && clock::instant() < end {
+            let mut victim = spawn(&rig, &format!("victim-{kills}"))?;
+            // Half of them die before they are ready.
+            pause(&mut dice, Duration::from_millis(800));
+            victim.kill()?;
+            log = victim.log();
+            kills += 1;
+        }
         let granted = granted.join().ok().context("a flow panicked")??;
         let stranger = stranger.join().ok().context("a flow panicked")??;
         ensure!(
-            granted.sent > 100 && granted.lost() == 0,
-            "kill {kill}: the granted flow: {granted:?}\n{}",
-            victim.log()
+            granted.sent > 1_000 && granted.lost() == 0,
+            "up to kill {kills}: the granted flow: {granted:?}\n{log}"
         );
         ensure!(
-            stranger.sent > 100 && stranger.returned == 0,
-            "kill {kill}: the stranger's flow: {stranger:?}\n{}",
-            victim.log()
+            stranger.sent > 1_000 && stranger.returned == 0,
+            "up to kill {kills}: the stranger's flow: {stranger:?}\n{log}"
         );
     }
     Agent::start(&rig)?.status()?;
@@ -251,7 +256,7 @@ fn of_two_agents_started_at_once_one_refuses() -> Result<()> {
     let mut agent = Agent::start(&rig)?;
     agent.grant(rig.source(Family::V4), "web", "alice", 3_600)?;
     agent.daemon.kill()?;
-    for round in 0..number("SEKISHO_FAULTS", KILLS)?.div_ceil(4) {
+    for round in 0..number("SEKISHO_FAULTS", KILLS)?.div_ceil(20) {
         let mut first = spawn(&rig, "first")?;
         pause(&mut dice, Duration::from_millis(20));
         let mut second = spawn(&rig, "second")?;

@@ -2,18 +2,20 @@
 //! object comes out of the `sekisho` binary, so what is tested is what is shipped. The whole
 //! counter array is compared, not only the verdict.
 
+use std::net::Ipv6Addr;
+
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, maps::HashMap};
-use filter_abi::{Bytes as _, Panel, names};
+use filter_abi::{Bytes as _, Panel, Reason, names};
 use filter_core::{
     Sheet, Slice, decide,
     fixtures::{self, Fixture, Setting, World},
 };
 use tests::loaded::{Loaded, XDP_DROP, XDP_PASS, array, object};
 
-/// The moment all fixtures are judged at: one that has a past of hours, which the machine's own
-/// clock, just after it started, has not.
-const NOW_NS: u64 = 10 * 86_400_000_000_000;
+/// A moment that a probe is asked about: what is hours old has to fit in front of it, however
+/// short the machine runs.
+const LATE: u64 = 100_000_000_000_000;
 
 /// The program in the kernel with the fixtures' world in its maps.
 struct Fixtures {
@@ -23,7 +25,7 @@ struct Fixtures {
 
 impl Fixtures {
     fn new(object: &[u8], setting: Setting) -> Result<Self> {
-        let world = World::at(NOW_NS, setting);
+        let world = World::at(LATE, setting);
         Ok(Self {
             loaded: Loaded::with(object, &world)?,
             setting,
@@ -35,7 +37,7 @@ impl Fixtures {
         let (counter, passes) = self.setting.outcome(fixture.reason);
         let mut expected = self.loaded.counters()?;
         *expected.get_mut(counter as usize).context("counter")? += 1;
-        let (verdict, _) = self.loaded.probe(&fixture.frame, NOW_NS)?;
+        let verdict = self.loaded.probe(&fixture.frame, LATE)?.returned;
         let found = self.loaded.counters()?;
         let wanted = if passes { XDP_PASS } else { XDP_DROP };
         Ok((verdict != wanted || found != expected).then(|| {
@@ -66,11 +68,35 @@ fn every_fixture_gets_its_reason_in_the_kernel_under_every_setting() -> Result<(
     Ok(())
 }
 
+/// Probes and packets from wires are compiled apart. Whatever time it is for both: they agree.
+#[test]
+fn a_packet_from_a_wire_is_judged_as_a_probe_of_it_is() -> Result<()> {
+    let object = object()?;
+    for setting in Setting::ALL {
+        let world = World::at(LATE, setting);
+        let mut loaded = Loaded::with(&object, &world)?;
+        let server: Ipv6Addr = "2001:db8:2::a".parse()?;
+        loaded.exact(&world, &[[198, 51, 100, 10]], &[server.octets()])?;
+        for fixture in fixtures::all() {
+            let probed = loaded.ask(&fixture.frame, 0, 0, fixture.frame.len())?;
+            let reason = Reason::ALL.get(probed.answer.reason as usize);
+            let (counter, passes) = setting.outcome(*reason.context("reason")?);
+            let mut expected = loaded.counters()?;
+            *expected.get_mut(counter as usize).context("counter")? += 1;
+            let returned = loaded.run(&fixture.frame)?;
+            assert_eq!(returned == XDP_PASS, passes, "{}", fixture.name);
+            assert_eq!(returned, probed.returned, "{}", fixture.name);
+            assert_eq!(loaded.counters()?, expected, "{}", fixture.name);
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_frame_cut_anywhere_gets_the_same_verdict_in_the_kernel_as_on_the_host() -> Result<()> {
     let object = object()?;
     let mut loaded = Fixtures::new(&object, Setting::Enforce)?;
-    let world = World::at(NOW_NS, Setting::Enforce);
+    let world = World::at(LATE, Setting::Enforce);
     for fixture in fixtures::all() {
         // The kernel takes no frame shorter than its Ethernet header.
         for length in 14..fixture.frame.len() {
@@ -105,8 +131,8 @@ fn an_admitted_packet_is_counted_on_its_grant_and_a_dropped_one_is_not() -> Resu
     let granted = named("granted").context("fixture")?;
     let expired = named("past the deadline").context("fixture")?;
     for _ in 0..3 {
-        loaded.loaded.probe(&granted.frame, NOW_NS)?;
-        loaded.loaded.probe(&expired.frame, NOW_NS)?;
+        loaded.loaded.probe(&granted.frame, LATE)?;
+        loaded.loaded.probe(&expired.frame, LATE)?;
     }
     let map: HashMap<_, [u8; 8], [u8; 32]> = loaded
         .loaded

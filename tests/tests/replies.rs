@@ -8,7 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tests::{Agent, Rig, rig::Family, story};
+use tests::{
+    Agent, Rig,
+    lane::{Fate, Lane},
+    packet::{self, UDP, V4},
+    rig::Family,
+    story,
+};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -112,4 +118,23 @@ fn jumbo_frames_pass_with_a_grant_and_not_without() -> Result<()> {
     ensure!(agent.count("Fragment")? == 0, "the frames came in pieces");
     ensure!(agent.count("Malformed")? == 0);
     Ok(())
+}
+
+/// RFC 2131 section 4.1: a client asks everybody, before it has an address, and any server answers.
+/// Nobody has to open port 68 for that.
+#[test]
+fn a_lease_is_answered_when_it_was_asked_for_and_only_then() -> Result<()> {
+    let mut lane = Lane::open()?;
+    let (server, client) = (lane.stranger.0, lane.server.0);
+    let answer = |lane: &Lane, from, to| -> Result<Vec<u8>> {
+        let payload = packet::udp(from, to, b"lease")?;
+        Ok(lane.v4(&V4::default().packet(server, client, UDP, &payload)?))
+    };
+    let (lease, other) = (answer(&lane, 67, 68)?, answer(&lane, 67, 69)?);
+    lane.expect(&lease, "NoService", Fate::Vanishes)?;
+    let payload = packet::udp(68, 67, b"who")?;
+    let request = V4::default().packet([0; 4].into(), [255; 4].into(), UDP, &payload)?;
+    lane.leave(&packet::frame([0xff; 6], packet::IPV4, &request))?;
+    lane.expect(&lease, "Reply", Fate::Passes)?;
+    lane.expect(&other, "NoService", Fate::Vanishes)
 }

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     api::{self, Shared},
-    clock::{Clock as _, Stopwatch, SystemClock},
+    clock::{self, Clock as _, Stopwatch, SystemClock},
     config::Config,
     drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
@@ -76,6 +76,13 @@ impl Run {
 
 async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow::Result<()> {
     kernel::require()?;
+    // Before Linux 5.6 there is no such file, and no such namespace.
+    let offsets = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+    anyhow::ensure!(
+        !clock::is_shifted(&offsets),
+        "this time namespace shows another boot clock than the kernel's, by which grants end; \
+         start the agent in the machine's own time namespace"
+    );
     let lock = single(&config)?;
     let group = config.portal.as_ref().map(|portal| portal.gid);
     let listener = api::listen(&config.socket, group)?;

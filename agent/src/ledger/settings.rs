@@ -41,18 +41,16 @@ impl Ledger {
     /// one that was set forth and back extends nothing.
     pub async fn note_time(&self, now: Moment) -> Result<(), LedgerError> {
         let mut writing = self.write().await?;
-        let last = number(&mut writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
-        let seen = now.wall.as_millisecond().max(last);
-        put_setting(&mut writing, LAST_SEEN, &seen.to_string()).await?;
-        put_setting(&mut writing, LAST_BOOT_NS, &now.boot_ns.to_string()).await?;
+        note(&mut writing, now).await?;
         writing.commit().await?;
         Ok(())
     }
 
-    /// After a reboot the boot clock starts anew: deadlines are carried over by the wall clock.
-    /// Within one boot nothing is carried, so setting the wall clock back extends nothing. A wall
-    /// clock that stands before the last time seen counts as that time, and no grant gets more time
-    /// than it had left when the old boot was last noted.
+    /// After a reboot the boot clock starts anew. What was left when the old boot was last noted
+    /// is known by that boot's own clock; only the time from then to now is taken from the wall
+    /// clock, so one that was set back or forth while that boot ran cuts nobody short. Within one
+    /// boot nothing is carried over at all. A wall clock that stands before the last time seen
+    /// counts as that time, but no grant outlasts the end that was written down for it.
     pub(super) async fn rebase(&self, boot_id: &str, now: Moment) -> Result<(), sqlx::Error> {
         let mut writing = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let setting = |name: &'static str| {
@@ -60,38 +58,54 @@ impl Ledger {
         };
         let known = setting(BOOT_ID).fetch_optional(&mut *writing).await?;
         if known.as_deref() != Some(boot_id) {
-            let last = number(&mut writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
-            let last_boot_ns = number(&mut writing, LAST_BOOT_NS).await?.unwrap_or(0);
             let wall_ms = now.wall.as_millisecond();
-            if last > wall_ms {
+            let last = number(&mut writing, LAST_SEEN).await?.unwrap_or(wall_ms);
+            // Nothing is left of a boot that was never noted.
+            let last_boot_ns = number(&mut writing, LAST_BOOT_NS)
+                .await?
+                .unwrap_or(i64::MAX);
+            let is_behind = last > wall_ms;
+            if is_behind {
                 tracing::warn!(
                     behind_ms = last - wall_ms,
                     "the clock stands before the last time this ledger has seen; deadlines count from then"
                 );
             }
             let boot_ns = i64::try_from(now.boot_ns).unwrap_or(i64::MAX);
-            let wall_ms = wall_ms.max(last);
+            let gone_ns = (wall_ms - last).max(0).saturating_mul(1_000_000);
             sqlx::query(
-                "UPDATE holders SET deadline_boot_ns = max(0, $1 + \
-                 min((deadline_ms - $2) * 1000000, deadline_boot_ns - $3))",
+                "UPDATE holders SET deadline_boot_ns = max(0, $1 + min(deadline_boot_ns - $2 - $3, \
+                 iif($4, (deadline_ms - $5) * 1000000, deadline_boot_ns)))",
             )
             .bind(boot_ns)
-            .bind(wall_ms)
             .bind(last_boot_ns)
+            .bind(gone_ns)
+            .bind(is_behind)
+            .bind(wall_ms)
             .execute(&mut *writing)
             .await?;
-            // A denial is not shortened: lasting longer is its shut side.
+            // A denial that lasts longer than it should is on its shut side.
             sqlx::query(
-                "UPDATE denies SET deadline_boot_ns = max(0, $1 + (deadline_ms - $2) * 1000000)",
+                "UPDATE denies SET deadline_boot_ns = max(0, $1 + deadline_boot_ns - $2 - $3)",
             )
             .bind(boot_ns)
-            .bind(wall_ms)
+            .bind(last_boot_ns)
+            .bind(gone_ns)
             .execute(&mut *writing)
             .await?;
             put_setting(&mut writing, BOOT_ID, boot_id).await?;
+            note(&mut writing, now).await?;
         }
         writing.commit().await
     }
+}
+
+/// Writes both clocks down, the wall clock never before what it was.
+async fn note(writing: &mut Writing, now: Moment) -> Result<(), sqlx::Error> {
+    let last = number(writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
+    let seen = now.wall.as_millisecond().max(last);
+    put_setting(writing, LAST_SEEN, &seen.to_string()).await?;
+    put_setting(writing, LAST_BOOT_NS, &now.boot_ns.to_string()).await
 }
 
 /// A setting that is a number.

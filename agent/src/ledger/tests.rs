@@ -141,6 +141,67 @@ async fn a_clock_that_ran_ahead_and_was_corrected_extends_nothing_over_a_reboot(
     assert_eq!(held[0].deadline_boot_ns, (20 + 500) * S);
 }
 
+/// Seconds that one grant of 600 has left over a reboot, 100 seconds after it was opened at wall
+/// 1,000,000. Before the reboot the wall clock showed `noted`, after it `found`.
+async fn left_over_a_reboot(noted: &[i64], found: i64) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    let now = moment(1_000_000, 500);
+    let ledger = Ledger::open(&path, "b1", now).await.unwrap();
+    put(&ledger, &holder(7, "alice", now, 600)).await;
+    for wall in noted {
+        ledger.note_time(moment(*wall, 600)).await.unwrap();
+    }
+    ledger.close().await;
+    let ledger = Ledger::open(&path, "b2", moment(found, 0)).await.unwrap();
+    let held = ledger.holders(&Selection::default()).await.unwrap();
+    held[0].deadline_boot_ns / S
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_while_a_boot_runs_cuts_nobody_at_the_next() {
+    let hours = 6 * 3_600;
+    // Right all the time; forth and back again; back and forth again; back for good.
+    assert_eq!(left_over_a_reboot(&[1_000_100], 1_000_110).await, 490);
+    let forth = [1_000_050 + hours, 1_000_100];
+    assert_eq!(left_over_a_reboot(&forth, 1_000_110).await, 490);
+    let back = [1_000_050 - hours, 1_000_100];
+    assert_eq!(left_over_a_reboot(&back, 1_000_110).await, 490);
+    let set_back = [1_000_100 - hours];
+    assert!(left_over_a_reboot(&set_back, 1_000_110 - hours).await <= 500);
+    // Set forth for good.
+    assert_eq!(
+        left_over_a_reboot(&[1_000_100 + hours], 1_000_110 + hours).await,
+        490
+    );
+}
+
+#[tokio::test]
+async fn a_machine_that_was_off_for_longer_than_a_grant_ends_it_whatever_its_clock_showed() {
+    let hours = 6 * 3_600;
+    assert_eq!(left_over_a_reboot(&[1_000_100], 1_001_000).await, 0);
+    let forth = [1_000_050 + hours, 1_000_100];
+    assert_eq!(left_over_a_reboot(&forth, 1_001_000).await, 0);
+    // A clock that woke up in the past knows nothing of it: what was left is all there can be.
+    assert_eq!(left_over_a_reboot(&[1_000_100], 0).await, 500);
+}
+
+#[tokio::test]
+async fn a_second_reboot_before_anything_is_noted_neither_cuts_nor_extends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    let now = moment(1_000_000, 5_000);
+    let ledger = Ledger::open(&path, "b1", now).await.unwrap();
+    put(&ledger, &holder(7, "alice", now, 600)).await;
+    ledger.close().await;
+    for (boot, wall, left) in [("b2", 1_000_100, 500), ("b3", 1_000_200, 400)] {
+        let ledger = Ledger::open(&path, boot, moment(wall, 7)).await.unwrap();
+        let held = ledger.holders(&Selection::default()).await.unwrap();
+        assert_eq!(held[0].deadline_boot_ns, (7 + left) * S, "{boot}");
+        ledger.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_full_read_sums_the_holders_of_each_grant_across_pieces() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,29 +1,39 @@
 //! The loaded program, asked by `BPF_PROG_TEST_RUN`. The reason is read off the counters: one of
 //! them, and only one, has to go up by one.
 
+mod left;
+mod out;
+
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use filter_abi::{Action, DenyValue, FlowKey, GrantKey, TrieKey, V4, V6, names};
-use filter_core::{Sheet, Slice, fixtures::World};
+use filter_abi::{Action, DenyValue, GrantKey, TrieKey, V4, V6, names};
+use filter_core::fixtures::World;
 
-use super::{Subject, world};
+use super::{Memory, Reaction, Said, Subject, world};
 use crate::{
     generate::{Change, destinations},
-    loaded::{self, Loaded, XDP_DROP, XDP_PASS},
-    oracle::{Contents, Grant, Link, Oracle, Reason, Verdict, read},
+    loaded::{self, Loaded, Probed, XDP_DROP, XDP_PASS, XDP_TX},
+    oracle::{Grant, Oracle, Reason, Verdict},
 };
 
-/// Shorter and longer frames the kernel does not run a program on.
-const FRAMES: std::ops::RangeInclusive<usize> = 14..=3_400;
+/// Shorter frames the kernel does not run a program on; longer ones than this no link carries.
+const FRAMES: std::ops::RangeInclusive<usize> = 14..=9_100;
+
+/// So many packets of each episode are asked about in pieces, too.
+const IN_PIECES: usize = 1_000;
+const ETHERNET: usize = 14;
 
 /// What is shipped.
 pub struct Kernel {
     object: Vec<u8>,
     loaded: Option<Loaded>,
     counters: Vec<u64>,
-    /// The configuration again, for what goes out.
+    /// The configuration again, to know whether it is another.
     world: Option<World>,
+    /// Whether a frame may be cut anywhere.
+    cuts: bool,
+    judged: usize,
 }
 
 impl Kernel {
@@ -33,6 +43,8 @@ impl Kernel {
             loaded: None,
             counters: Vec::new(),
             world: None,
+            cuts: false,
+            judged: 0,
         })
     }
 
@@ -63,6 +75,62 @@ impl Kernel {
         }
     }
 
+    /// What would become of the frame if it lay in several buffers. Nothing must come of asking:
+    /// neither traces, which are looked for at the packet itself, nor an answer.
+    fn foretell(&mut self, frame: &[u8], now_ns: u64) -> Result<Vec<Verdict>> {
+        self.judged += 1;
+        if self.judged > IN_PIECES || !self.cuts {
+            return Ok(Vec::new());
+        }
+        let somewhere = ETHERNET + self.judged * 7 % (frame.len() + 1 - ETHERNET);
+        let loaded = self.loaded.as_ref().context("no program")?;
+        let mut verdicts = Vec::new();
+        for linear in [ETHERNET, somewhere] {
+            let probed = loaded.ask(frame, now_ns, 0, linear)?;
+            let passes = probed.returned == XDP_PASS;
+            ensure!(
+                passes || probed.returned == XDP_DROP,
+                "asked only, the program said {}",
+                probed.returned
+            );
+            let reason = Reason::of_number(probed.answer.reason).context("an unknown reason")?;
+            verdicts.push(Verdict { reason, passes });
+        }
+        Ok(verdicts)
+    }
+
+    /// The verdict as the counters show it.
+    fn counted(&mut self, probed: &Probed) -> Result<Verdict> {
+        let counters = self.loaded()?.counters()?;
+        let counted = counters.iter().zip(&self.counters);
+        let mut more = counted
+            .enumerate()
+            .filter(|(_, (new, old))| new != old)
+            .map(|(at, (new, old))| (at, new - old));
+        let (Some((at, 1)), None) = (more.next(), more.next()) else {
+            bail!("not exactly one counter went up by one: {counters:?}");
+        };
+        self.counters = counters;
+        let (number, opened) = split(u32::try_from(at)?);
+        ensure!(
+            number == probed.answer.reason,
+            "counted as {number}, answered as {}",
+            probed.answer.reason
+        );
+        let reason = Reason::of_number(number).context("an unknown counter")?;
+        let passes = probed.returned == XDP_PASS;
+        let theirs = filter_abi::Reason::ALL
+            .get(reason as usize)
+            .context("an unknown reason")?;
+        let counted_as_passed = opened || theirs.action() == Action::Pass;
+        ensure!(
+            passes == counted_as_passed,
+            "counted as {reason:?}, opened by observe: {opened}, but the program said {}",
+            probed.returned
+        );
+        Ok(Verdict { reason, passes })
+    }
+
     fn denies(&mut self, oracle: &Oracle) -> Result<()> {
         let (v4, v6) = world::denies(oracle);
         let ebpf = &mut self.loaded()?.ebpf;
@@ -81,7 +149,7 @@ impl Subject for Kernel {
         let known = self.world.as_ref().is_some_and(|known| {
             known.destinations_v4 == world.destinations_v4 && known.targets == world.targets
         });
-        let loaded = match self.loaded.take().filter(|_| known) {
+        let mut loaded = match self.loaded.take().filter(|_| known) {
             Some(mut loaded) => {
                 loaded.renew(&world)?;
                 loaded
@@ -94,102 +162,52 @@ impl Subject for Kernel {
                 loaded
             }
         };
+        loaded::samples(&mut loaded.ebpf)?;
+        let cut = loaded.ask(&[0; 64], now_ns, 0, ETHERNET);
+        // Before Linux 6.18 the first buffer is as full as can be.
+        self.cuts = cut.is_ok();
+        self.judged = 0;
         self.counters = loaded.counters()?;
         self.loaded = Some(loaded);
         self.world = Some(world);
         Ok(())
     }
 
-    fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Verdict>> {
+    fn judge(&mut self, frame: &[u8], now_ns: u64) -> Result<Option<Said>> {
         if !FRAMES.contains(&frame.len()) {
             return Ok(None);
         }
+        let foretold = self.foretell(frame, now_ns)?;
         let loaded = self.loaded.as_ref().context("no program")?;
-        let (returned, answer) = loaded.probe(frame, now_ns)?;
-        let counters = loaded.counters()?;
-        let counted = counters.iter().zip(&self.counters);
-        let mut more = counted
-            .enumerate()
-            .filter(|(_, (new, old))| new != old)
-            .map(|(at, (new, old))| (at, new - old));
-        let (Some((at, 1)), None) = (more.next(), more.next()) else {
-            bail!("not exactly one counter went up by one: {counters:?}");
+        let probed = loaded.probe(frame, now_ns)?;
+        let verdict = self.counted(&probed)?;
+        let reaction = match probed.returned {
+            XDP_PASS => Reaction::Passed(probed.frame),
+            XDP_DROP => Reaction::Dropped,
+            XDP_TX => Reaction::Answered(probed.frame),
+            other => bail!("the program said {other}"),
         };
-        self.counters = counters;
-        let (number, opened) = split(u32::try_from(at)?);
-        ensure!(
-            number == answer.reason,
-            "counted as {number}, answered as {}",
-            answer.reason
-        );
-        let reason = Reason::of_number(number).context("an unknown counter")?;
-        let passes = returned == XDP_PASS;
-        ensure!(
-            passes || returned == XDP_DROP,
-            "the program said {returned}"
-        );
-        let theirs = filter_abi::Reason::ALL
-            .get(reason as usize)
-            .context("an unknown reason")?;
-        let counted_as_passed = opened || theirs.action() == Action::Pass;
-        ensure!(
-            passes == counted_as_passed,
-            "counted as {reason:?}, opened by observe: {opened}, but the program said {returned}"
-        );
-        Ok(Some(Verdict { reason, passes }))
+        let other = foretold.into_iter().find(|foretold| *foretold != verdict);
+        Ok(Some(Said {
+            verdict: other.unwrap_or(verdict),
+            reaction: Some(reaction),
+        }))
     }
 
-    /// The program on the way out knows only the true clock: what it would write down at another
-    /// moment is worked out on the host, from what the kernel remembers.
     fn outgoing(&mut self, frame: &[u8], now_ns: u64) -> Result<()> {
-        let ebpf = &mut self.loaded.as_mut().context("no program")?.ebpf;
-        let world = self.world.as_mut().context("no world")?;
-        world.now_ns = now_ns;
-        for (own, peer, ports, protocol) in conversations(frame) {
-            let (own_port, peer_port) = ports;
-            match (own, peer) {
-                (IpAddr::V4(own), IpAddr::V4(peer)) => {
-                    let (own, peer) = (own.octets(), peer.octets());
-                    let key = FlowKey {
-                        own,
-                        peer,
-                        own_port,
-                        peer_port,
-                        protocol,
-                    };
-                    let known = loaded::one(ebpf, names::FLOWS_V4, &key)?;
-                    let known = known.map(|record| (key, record));
-                    world.kept_v4.flows.borrow_mut().extend(known);
-                }
-                (IpAddr::V6(own), IpAddr::V6(peer)) => {
-                    let (own, peer) = (own.octets(), peer.octets());
-                    let key = FlowKey {
-                        own,
-                        peer,
-                        own_port,
-                        peer_port,
-                        protocol,
-                    };
-                    let known = loaded::one(ebpf, names::FLOWS_V6, &key)?;
-                    let known = known.map(|record| (key, record));
-                    world.kept_v6.flows.borrow_mut().extend(known);
-                }
-                _ => {}
-            }
-        }
-        filter_core::outgoing(
-            &Slice(frame),
-            &world.settings,
-            &*world,
-            &mut Sheet::default(),
-        );
-        let v4: Vec<_> = world.kept_v4.flows.borrow_mut().drain().collect();
-        let v6: Vec<_> = world.kept_v6.flows.borrow_mut().drain().collect();
-        loaded::hash(ebpf, names::FLOWS_V4, &v4)?;
-        loaded::hash(ebpf, names::FLOWS_V6, &v6)
+        out::leave(self.loaded()?, frame, now_ns)
     }
 
-    fn set(&mut self, change: &Change, oracle: &Oracle, now_ns: u64) -> Result<()> {
+    fn memory(&mut self, now_ns: u64) -> Result<Memory> {
+        left::memory(self.loaded()?, now_ns)
+    }
+
+    fn set(&mut self, change: &Change, oracle: &Oracle, _: u64) -> Result<()> {
+        // Which tables are looked at at all is one of the settings.
+        let world = self.world.as_mut().context("no world")?;
+        world::switches(world, oracle);
+        let settings = world.settings;
+        self.loaded()?.settings(&settings)?;
         match change {
             Change::Grant {
                 source, service, ..
@@ -216,10 +234,7 @@ impl Subject for Kernel {
                 }
                 self.denies(oracle)
             }
-            Change::Observe(_) | Change::Lockdown(_) => {
-                let settings = world::entries(oracle, now_ns).settings;
-                self.loaded()?.settings(&settings)
-            }
+            Change::Observe(_) | Change::Lockdown(_) => Ok(()),
             Change::GrantNetwork {
                 network, service, ..
             }
@@ -230,30 +245,6 @@ impl Subject for Kernel {
             Change::Heartbeat { .. } => self.loaded()?.heartbeat(oracle.alive_until_ns),
         }
     }
-}
-
-/// Own address, peer, their ports, protocol.
-type Conversation = (IpAddr, IpAddr, (u16, u16), u32);
-
-/// What a frame on its way out could be remembered as.
-fn conversations(frame: &[u8]) -> Vec<Conversation> {
-    let Link::Packet(packet) = read(frame, &[]) else {
-        return Vec::new();
-    };
-    let Contents::Upper(upper) = &packet.contents else {
-        return Vec::new();
-    };
-    let echo = match upper.bytes {
-        [_, _, _, _, high, low, ..] => Some((u16::from_be_bytes([*high, *low]), 0)),
-        _ => None,
-    };
-    let protocol = u32::from(upper.protocol);
-    let nobody = IpAddr::from([0; 4]);
-    let lease = (nobody, nobody, (68, 67), 17);
-    let own = [upper.ports(), echo].into_iter().flatten();
-    own.map(|ports| (packet.source, packet.destination, ports, protocol))
-        .chain([lease])
-        .collect()
 }
 
 /// Those of the site that have an entry for themselves.

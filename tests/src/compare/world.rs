@@ -10,10 +10,12 @@ use filter_abi::{
 use filter_core::fixtures::{Kept, Setting, Trie, World};
 
 use crate::oracle::{
-    AgentDown, Config, Grant, Kind, Oracle, OtherPorts, Prefix, Rate, Service, Target,
+    AgentDown, Answer, Config, Grant, Kind, Oracle, OtherPorts, Prefix, Rate, Service, Target,
 };
 
 const GENERATION: u32 = 3;
+/// More drops a second than there are: how many may be shown is tested on its own.
+const SAMPLES: u32 = 1 << 30;
 
 /// What the maps hold for the oracle's configuration, grants, denials and switches.
 pub fn entries(oracle: &Oracle, now_ns: u64) -> World {
@@ -72,12 +74,18 @@ pub(super) fn grant(world: &mut World, source: IpAddr, service: u32, held: Optio
 /// Mode, lockdown, heartbeat and denials.
 pub(super) fn switches(world: &mut World, oracle: &Oracle) {
     let flag = |on, flag| if on { flag } else { 0 };
+    // What there is none of is not looked for, or no packet would take the short way.
+    let denied = |family: fn(&IpAddr) -> bool| {
+        let mut denies = oracle.denies.iter();
+        denies.any(|(prefix, _)| family(&prefix.address))
+    };
     world.settings.generation = GENERATION;
     world.settings.flags = flag(oracle.observe, Settings::OBSERVE)
         | flag(oracle.lockdown, Settings::LOCKDOWN)
-        | Settings::DENIES_V4
-        | Settings::DENIES_V6
-        | Settings::PREFIX_GRANTS;
+        | flag(denied(IpAddr::is_ipv4), Settings::DENIES_V4)
+        | flag(denied(IpAddr::is_ipv6), Settings::DENIES_V6)
+        | flag(!oracle.prefix_grants.is_empty(), Settings::PREFIX_GRANTS);
+    world.settings.samples = SAMPLES;
     world.settings.ether_types = [0; 4];
     let places = world.settings.ether_types.iter_mut();
     for (place, listed) in places.zip(&oracle.config.ether_types) {
@@ -246,6 +254,11 @@ fn target_entries(
     if !service.allow.is_empty() {
         flags |= AbiTarget::HAS_ALLOWS;
     }
+    flags |= match service.answer {
+        Answer::Silence => 0,
+        Answer::Reset => AbiTarget::ANSWER_RESET,
+        Answer::Prohibited => AbiTarget::ANSWER_PROHIBITED,
+    };
     let value = AbiTarget {
         service: service.id,
         flags,

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::oracle::{
-    AgentDown, Config, Kind, OtherPorts, Protected, Rate, SECOND, Service, Target, prefix,
+    AgentDown, Answer, Config, Kind, OtherPorts, Protected, Rate, SECOND, Service, Target, prefix,
 };
 
 pub(super) const WEB: u32 = 1;
@@ -131,6 +131,7 @@ fn service(id: u32, kind: Kind, targets: impl IntoIterator<Item = Vec<Target>>) 
     Service {
         id,
         kind,
+        answer: Answer::Silence,
         targets: targets.into_iter().flatten().collect(),
         allow: Vec::new(),
     }
@@ -167,10 +168,11 @@ fn services() -> Vec<Service> {
         interval_ns: SECOND,
         burst: 5,
     });
+    let answering = |answer, service| Service { answer, ..service };
     vec![
-        service(WEB, keep, web),
-        ssh,
-        service(PING, closed, ping),
+        answering(Answer::Reset, service(WEB, keep, web)),
+        answering(Answer::Prohibited, ssh),
+        answering(Answer::Prohibited, service(PING, closed, ping)),
         service(ALL, closed, [on([v4(0, 99), v6(2, 0x99)], None, None)]),
         service(OPEN, open, [on_servers(6, one(8_080))]),
         service(

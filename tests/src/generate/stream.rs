@@ -2,7 +2,7 @@
 
 use super::{
     Change, Dice, Draft, Step,
-    mutate::{LINEAR, cut, mutate},
+    mutate::{LINEAR, LONGEST, cut, mutate},
     site::{GRANTED, NETWORKS, SOURCES},
     traffic::{self, Talk, Whole},
     tricks,
@@ -14,6 +14,9 @@ use crate::oracle::{Prefix, SECOND, prefix};
 #[derive(Clone, Debug)]
 pub struct Stream {
     dice: Dice,
+    /// Nobody is denied, networks hold no grants, and nothing is only observed: as most filters
+    /// are run, and the only way packets take the short way.
+    plain: bool,
     talks: Vec<Talk>,
     wholes: Vec<Whole>,
     /// Steps that are still to come before anything new.
@@ -25,8 +28,10 @@ const MEMORY: usize = 6;
 
 impl Stream {
     pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
         Self {
-            dice: Dice::new(seed),
+            plain: dice.one_in(2),
+            dice,
             talks: Vec::new(),
             wholes: Vec::new(),
             waiting: Vec::new(),
@@ -94,7 +99,11 @@ impl Stream {
         let lasts_ns = dice.of([0, 1, 10 * SECOND, 600 * SECOND, day, day, day, day]);
         let idle_ns = dice.of([0, 0, 0, SECOND, 10 * SECOND, 1_800 * SECOND]);
         let network = dice.of(NETWORKS);
-        match dice.below(80) {
+        let kind = match dice.below(80) {
+            42..=66 if self.plain => 0,
+            kind => kind,
+        };
+        match kind {
             0..=41 => Change::Grant {
                 source,
                 service,
@@ -139,10 +148,14 @@ impl Stream {
             }
         };
         decorate(dice, &mut draft);
+        if dice.one_in(10) {
+            tricks::disguise(dice, &mut draft);
+        }
         let mut frame = draft.frame();
         if dice.one_in(10) {
             mutate(dice, &mut frame);
         }
+        frame.truncate(LINEAR);
         Step::Outgoing(frame)
     }
 
@@ -178,13 +191,21 @@ impl Stream {
             2 => cut(dice, &mut frame),
             _ => {}
         }
-        frame.truncate(LINEAR);
+        // To everybody on the wire.
+        if let Some(first) = frame.first_mut().filter(|_| dice.one_in(64)) {
+            *first |= 1;
+        }
+        frame.truncate(LONGEST);
         frame
     }
 }
 
-/// Tags, options and extension headers on some.
+/// Tags, options and extension headers on some, and more data than fits a page behind a few.
 fn decorate(dice: &mut Dice, draft: &mut Draft) {
+    if dice.one_in(100) {
+        let length = dice.of([1_400, 3_300, 3_500, 4_050, 8_900]);
+        draft.payload.resize(length + dice.below(100), 0);
+    }
     if dice.one_in(12) {
         tricks::tags(dice, draft);
     }

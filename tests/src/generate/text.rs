@@ -13,8 +13,16 @@ pub struct Episode {
     /// One sentence: what is special about it.
     pub head: String,
     pub steps: Vec<Step>,
-    /// What must be said of the last packet.
-    pub expected: Verdict,
+    pub expected: Expected,
+}
+
+/// How an episode has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This must be said of the last step, a packet.
+    Verdict(Verdict),
+    /// Everybody has to remember, write down and answer alike.
+    Agreement,
 }
 
 impl fmt::Display for Episode {
@@ -30,7 +38,9 @@ impl fmt::Display for Episode {
                 Step::Change(change) => writeln!(f, "{}", change_text(change))?,
             }
         }
-        let Verdict { reason, passes } = self.expected;
+        let Expected::Verdict(Verdict { reason, passes }) = self.expected else {
+            return writeln!(f, "expect {AGREEMENT}");
+        };
         let fate = if passes { "passes" } else { "drops" };
         writeln!(f, "expect {reason:?} {fate}")
     }
@@ -42,13 +52,13 @@ impl std::str::FromStr for Episode {
     fn from_str(text: &str) -> Result<Self> {
         let mut head = Vec::new();
         let mut steps = Vec::new();
-        let mut expected = None;
+        let mut end = None;
         for (number, line) in text.lines().enumerate() {
             let place = || format!("line {}: {line}", number + 1);
             if let Some(words) = line.strip_prefix('#') {
                 head.push(words.trim());
             } else if let Some(words) = line.strip_prefix("expect ") {
-                expected = Some(verdict(words).with_context(place)?);
+                end = Some(expected(words).with_context(place)?);
             } else if !line.trim().is_empty() {
                 steps.push(step(line).with_context(place)?);
             }
@@ -56,22 +66,27 @@ impl std::str::FromStr for Episode {
         Ok(Self {
             head: head.join("\n"),
             steps,
-            expected: expected.context("no line `expect REASON passes|drops`")?,
+            expected: end.context("no line `expect REASON passes|drops` or `expect agreement`")?,
         })
     }
 }
 
-fn verdict(words: &str) -> Result<Verdict> {
+const AGREEMENT: &str = "agreement";
+
+fn expected(words: &str) -> Result<Expected> {
+    if words == AGREEMENT {
+        return Ok(Expected::Agreement);
+    }
     let (name, fate) = words.split_once(' ').context("a reason and a fate")?;
     let passes = match fate {
         "passes" => true,
         "drops" => false,
         _ => bail!("`passes` or `drops`, not {fate}"),
     };
-    Ok(Verdict {
+    Ok(Expected::Verdict(Verdict {
         reason: Reason::of_name(name).context("no such reason")?,
         passes,
-    })
+    }))
 }
 
 fn hex(bytes: &[u8]) -> String {

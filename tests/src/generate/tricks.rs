@@ -13,13 +13,21 @@ use super::{
 /// One of them, in the family it works for.
 pub(super) fn trick(dice: &mut Dice) -> Draft {
     let mut draft = to_service(dice);
-    match dice.below(4) {
-        0 => any_family(dice, &mut draft),
-        1 => source(dice, &mut draft),
-        _ if draft.to.is_ipv4() => v4(dice, &mut draft),
-        _ => v6(dice, &mut draft),
+    if dice.one_in(4) {
+        source(dice, &mut draft);
+    } else {
+        disguise(dice, &mut draft);
     }
     draft
+}
+
+/// One that leaves the addresses as they are, for either way.
+pub(super) fn disguise(dice: &mut Dice, draft: &mut Draft) {
+    match dice.below(3) {
+        0 => any_family(dice, draft),
+        _ if draft.to.is_ipv4() => v4(dice, draft),
+        _ => v6(dice, draft),
+    }
 }
 
 /// VLAN, double VLAN, priority tag, QinQ, three tags.
@@ -166,7 +174,7 @@ fn v4(dice: &mut Dice, draft: &mut Draft) {
 
 /// Long chains, a fragment header at the end of one, an empty payload, a jumbogram.
 fn v6(dice: &mut Dice, draft: &mut Draft) {
-    match dice.below(4) {
+    match dice.below(5) {
         0 => {
             let length = i16::try_from(draft.payload.len()).unwrap_or(0);
             draft.length_lie = -length;
@@ -183,6 +191,14 @@ fn v6(dice: &mut Dice, draft: &mut Draft) {
                 offset: dice.of([0, 0, 8, 16]),
                 more: dice.one_in(2),
             });
+        }
+        // So long that what is behind them cannot be read any more, or hardly.
+        3 => {
+            for _ in 0..dice.of([1, 2, 2, 3]) {
+                let units = dice.of([255, 254, 246, 247, 248, 249, 200]);
+                let body = vec![0; usize::from(units) * 8 + 6];
+                draft.extensions.push((60, [vec![units], body].concat()));
+            }
         }
         _ => extensions(dice, draft),
     }

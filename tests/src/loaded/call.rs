@@ -8,6 +8,8 @@ use std::{io, mem::size_of, os::fd::RawFd};
 const TEST_RUN: libc::c_int = 10;
 /// `BPF_MAP_LOOKUP_ELEM`.
 const LOOKUP: libc::c_int = 1;
+/// `BPF_MAP_UPDATE_ELEM`.
+const UPDATE: libc::c_int = 2;
 /// `BPF_MAP_DELETE_ELEM`.
 const DELETE: libc::c_int = 3;
 /// `BPF_MAP_GET_NEXT_KEY`.
@@ -55,13 +57,14 @@ fn length(of: &[u8]) -> io::Result<u32> {
 }
 
 /// Runs the program once on these bytes. `context` is a `struct xdp_md`, or nothing; what the
-/// program leaves of metadata and frame is written to `out`, as far as it reaches.
+/// program leaves of metadata and frame is written to `out`, as far as it reaches. Comes back with
+/// what the program returned, and how many bytes there are.
 pub(super) fn test_run(
     program: RawFd,
     frame: &[u8],
     context: &[u8],
     out: &mut [u8],
-) -> io::Result<u32> {
+) -> io::Result<(u32, usize)> {
     let mut attributes = TestRun {
         program: unsigned(program)?,
         data_size_in: length(frame)?,
@@ -97,7 +100,8 @@ pub(super) fn test_run(
     if done < 0 && (out.is_empty() || error.raw_os_error() != Some(libc::ENOSPC)) {
         return Err(error);
     }
-    Ok(attributes.returned)
+    let length = usize::try_from(attributes.data_size_out).map_err(io::Error::other)?;
+    Ok((attributes.returned, length))
 }
 
 /// The first element of a per-processor array: `words` of u64 for each processor.
@@ -124,6 +128,31 @@ pub(super) fn first_value(map: RawFd, words: usize, cpus: usize) -> io::Result<V
         return Err(io::Error::last_os_error());
     }
     Ok(values)
+}
+
+/// Writes the first element of a per-processor array, as `first_value` reads it.
+pub(super) fn set_first_value(map: RawFd, values: &[u64]) -> io::Result<()> {
+    let key = 0_u32;
+    let mut attributes = Element {
+        map: unsigned(map)?,
+        key: (&raw const key).addr() as u64,
+        value: values.as_ptr().addr() as u64,
+        ..Element::default()
+    };
+    // SAFETY: the kernel reads a key of four bytes and the values of all possible processors,
+    // which are as many as `first_value` read; both outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            UPDATE,
+            &raw mut attributes,
+            size_of::<Element>(),
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Deletes all elements of a map with keys of this many bytes.

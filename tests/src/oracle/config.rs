@@ -78,6 +78,16 @@ pub enum Kind {
     Granted(AgentDown),
 }
 
+/// What a packet is told that drops for want of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Silence,
+    /// TCP with a reset, the rest with an ICMP error.
+    Reset,
+    /// Everything with an ICMP error.
+    Prohibited,
+}
+
 /// Where a service is.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -115,6 +125,7 @@ impl Target {
 pub struct Service {
     pub id: u32,
     pub kind: Kind,
+    pub answer: Answer,
     pub targets: Vec<Target>,
     /// Sources that need no grant.
     pub allow: Vec<Prefix>,

@@ -20,10 +20,12 @@ impl Oracle {
     pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Verdict {
         let reason = self.reason(frame, now_ns);
         let opened = self.observe && reason.opened_by_observe();
-        Verdict {
+        let verdict = Verdict {
             reason,
             passes: reason.passes() || opened,
-        }
+        };
+        self.trace(frame, verdict, now_ns);
+        verdict
     }
 
     fn reason(&mut self, frame: &[u8], now_ns: u64) -> Reason {
@@ -275,7 +277,7 @@ pub(super) fn lease_key() -> FlowKey {
 }
 
 /// The destination port, 0 for a protocol without; None if there should be one and is not.
-fn own_port(upper: &Upper) -> Option<u16> {
+pub(super) fn own_port(upper: &Upper) -> Option<u16> {
     if upper.has_ports() {
         upper.ports().map(|(_, port)| port)
     } else {
@@ -292,7 +294,9 @@ pub(super) fn echo_identifier(packet: &Packet, upper: &Upper, types: [u8; 2]) ->
         IpAddr::V4(_) => upper.protocol == ICMP && kind == v4,
         IpAddr::V6(_) => upper.protocol == ICMPV6 && kind == v6,
     };
-    is_echo.then(|| u16_at(upper.bytes, 4)).flatten()
+    (is_echo && upper.within_reach > 4)
+        .then(|| u16_at(upper.bytes, 4))
+        .flatten()
 }
 
 /// RFC 4861: hop limit 255 shows that no router was on the way. RFC 2710 and 3810: listener

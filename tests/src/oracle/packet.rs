@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{v4, v6};
 
-/// Headers that begin further into the frame cannot be read.
+/// What begins further into the frame cannot be read.
 pub(super) const REACH: usize = 4_096;
 
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
@@ -31,6 +31,8 @@ pub struct Packet<'a> {
     /// TTL or hop limit.
     pub hops: u8,
     pub source_routed: bool,
+    /// Neither options nor extension headers.
+    pub plain: bool,
     pub contents: Contents<'a>,
 }
 
@@ -57,6 +59,8 @@ pub struct Upper<'a> {
     pub protocol: u8,
     /// Empty when it begins out of reach.
     pub bytes: &'a [u8],
+    /// How many of them begin within reach.
+    pub within_reach: usize,
     /// Set when more fragments follow.
     pub first: Option<First>,
 }
@@ -142,7 +146,7 @@ impl Upper<'_> {
     /// TCP's flags; None if they are not in the packet.
     pub fn flags(&self) -> Option<Flags> {
         let byte = *self.bytes.get(13)?;
-        (self.protocol == 6).then_some(Flags {
+        (self.protocol == 6 && self.within_reach > 13).then_some(Flags {
             fin: byte & 1 != 0,
             syn: byte & 2 != 0,
             rst: byte & 4 != 0,

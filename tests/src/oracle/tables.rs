@@ -1,7 +1,10 @@
 //! What is remembered between packets. Plain maps without bounds: the generator keeps to few
 //! addresses, so the filter's bounded tables never have to forget either.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use super::{config::Rate, packet::First};
 
@@ -87,17 +90,18 @@ impl Buckets {
 }
 
 /// One conversation of a protected host, seen from it. Echo: the identifier is the own port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct FlowKey {
-    pub(super) protocol: u8,
-    pub(super) own: IpAddr,
-    pub(super) own_port: u16,
-    pub(super) peer: IpAddr,
-    pub(super) peer_port: u16,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowKey {
+    pub protocol: u8,
+    pub own: IpAddr,
+    pub own_port: u16,
+    pub peer: IpAddr,
+    pub peer_port: u16,
 }
 
+/// How far a conversation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     Unreplied,
     Replied,
     Echo,
@@ -107,7 +111,8 @@ pub(super) enum State {
 }
 
 impl State {
-    fn age_ns(self) -> u64 {
+    /// Silence after which it is over, nanoseconds.
+    pub fn age_ns(self) -> u64 {
         SECOND
             * match self {
                 Self::Unreplied | Self::Echo => 30,
@@ -119,11 +124,22 @@ impl State {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flow {
-    state: State,
-    seen_ns: u64,
+/// A conversation's state, and when it last moved on (to the second).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    pub state: State,
+    pub seen_ns: u64,
 }
+
+impl Flow {
+    /// Whether it still counts.
+    pub fn lives(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.seen_ns) < self.state.age_ns()
+    }
+}
+
+/// Flows that count at some moment.
+pub type Living = BTreeMap<FlowKey, Flow>;
 
 /// Flows that protected hosts opened.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +149,12 @@ impl Flows {
     /// The state of a flow that has not aged.
     pub(super) fn state(&self, key: FlowKey, now_ns: u64) -> Option<State> {
         let flow = self.0.get(&key)?;
-        let age = now_ns.saturating_sub(flow.seen_ns);
-        (age < flow.state.age_ns()).then_some(flow.state)
+        flow.lives(now_ns).then_some(flow.state)
+    }
+
+    pub(super) fn living(&self, now_ns: u64) -> Living {
+        let flows = self.0.iter().filter(|(_, flow)| flow.lives(now_ns));
+        flows.map(|(key, flow)| (*key, *flow)).collect()
     }
 
     /// A flow begins, or begins again.

@@ -1,6 +1,7 @@
 //! The oracle against every agreed packet, and against the text of each row that remembers
 //! something. The packets of the second kind are built here, with nothing borrowed.
 
+mod answers;
 mod fixtures;
 mod flows;
 mod fragments;
@@ -57,12 +58,14 @@ pub(super) fn world(public: Rate, icmp_errors: Rate, down: AgentDown) -> Oracle 
             Service {
                 id: SSH,
                 kind: Kind::Granted(down),
+                answer: Answer::Silence,
                 targets: on_both(TCP, 22),
                 allow: Vec::new(),
             },
             Service {
                 id: WEB,
                 kind: Kind::Public(public),
+                answer: Answer::Silence,
                 targets: on_both(TCP, 80),
                 allow: Vec::new(),
             },

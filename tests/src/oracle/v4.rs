@@ -38,6 +38,7 @@ pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
         Contents::Upper(Upper {
             protocol,
             bytes: payload,
+            within_reach: payload.len(),
             first: more.then_some(First {
                 protocol,
                 id,
@@ -50,6 +51,7 @@ pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
         destination: address(packet, 16)?.into(),
         hops: *packet.get(8)?,
         source_routed,
+        plain: header == 20,
         contents,
     })
 }

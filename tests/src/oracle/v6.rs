@@ -39,6 +39,7 @@ pub(super) fn read(frame: &[u8], at: usize) -> Option<Packet<'_>> {
         destination: address(packet, 24)?.into(),
         hops: *packet.get(7)?,
         source_routed: chain.routed,
+        plain: !EXTENSIONS.contains(packet.get(6)?),
         contents: contents.unwrap_or(Contents::TooDeep),
     })
 }
@@ -119,6 +120,7 @@ impl<'a> Chain<'a> {
         Contents::Upper(Upper {
             protocol,
             bytes,
+            within_reach: (REACH + 1).saturating_sub(at),
             first,
         })
     }

@@ -180,6 +180,12 @@ const PIECES: &[Piece] = &[
         why: "an address by DHCP",
     },
     Piece {
+        need: Need::Tests,
+        sign: "faketime",
+        packages: &["faketime"],
+        why: "wall clocks that are wrong",
+    },
+    Piece {
         need: Need::Bench,
         sign: "ethtool",
         packages: &["ethtool"],

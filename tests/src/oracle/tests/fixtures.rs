@@ -32,6 +32,7 @@ fn granted(id: u32, targets: Vec<Target>) -> Service {
     Service {
         id,
         kind: Kind::Granted(AgentDown::Keep),
+        answer: Answer::Silence,
         targets,
         allow: Vec::new(),
     }
