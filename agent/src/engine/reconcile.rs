@@ -1,16 +1,26 @@
 //! Making the kernel map say what the ledger says. Removes before it adds.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, sync_channel},
+    },
+};
 
-use agent_api::AuditKind;
+use agent_api::{AuditKind, ProblemCode};
 use filter_abi::Grant;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{AGENT_ACTOR, Engine, ProblemBox, Turn, open};
+use super::{AGENT_ACTOR, Engine, ProblemBox, Turn, open, problem};
 use crate::{
     clock::Moment,
-    kernel::GrantId,
+    kernel::{GrantId, KernelError, Maps},
     ledger::{Entry, GrantRow},
 };
+
+/// Threads that write what is restored.
+const WRITERS: usize = 2;
 
 /// Grants written by one batch.
 const CHUNK: usize = 16_384;
@@ -88,6 +98,53 @@ impl Turn {
     /// Whether the ledger still names holders that are closed.
     fn lags(&self) -> bool {
         self.closings || !self.unrecorded.is_empty() || !self.late.is_empty()
+    }
+}
+
+/// Threads that write grants into the maps while the next ones are read: a new entry costs the
+/// kernel more than reading it costs us.
+struct Writers {
+    pieces: SyncSender<Vec<(GrantId, Grant)>>,
+    threads: Vec<JoinHandle<Result<(), KernelError>>>,
+}
+
+impl Writers {
+    fn start(maps: &Arc<dyn Maps>) -> Self {
+        let (pieces, next) = sync_channel::<Vec<(GrantId, Grant)>>(WRITERS);
+        let next = Arc::new(Mutex::new(next));
+        let threads = (0..WRITERS).map(|_| {
+            let (maps, next) = (Arc::clone(maps), Arc::clone(&next));
+            spawn_blocking(move || {
+                loop {
+                    let piece = next.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    match piece {
+                        Ok(grants) => maps.put_many(&grants)?,
+                        Err(_) => return Ok(()),
+                    }
+                }
+            })
+        });
+        Self {
+            pieces,
+            threads: threads.collect(),
+        }
+    }
+
+    /// Waits while all threads have enough to do. Once all have failed there is nobody to take it,
+    /// which `end` says.
+    fn put(&self, grants: Vec<(GrantId, Grant)>) {
+        let _ = self.pieces.send(grants);
+    }
+
+    /// Waits until everything is written.
+    async fn end(self) -> Result<(), ProblemBox> {
+        drop(self.pieces);
+        for thread in self.threads {
+            thread
+                .await
+                .map_err(|error| problem(ProblemCode::Unavailable, error.to_string()))??;
+        }
+        Ok(())
     }
 }
 
@@ -169,30 +226,26 @@ impl Engine {
     /// The map is empty: the ledger streams into it.
     async fn restore(&self, now: Moment) -> Result<Reconciled, ProblemBox> {
         let mut written = 0u64;
-        let mut failed = None;
         let mut count = Count::default();
         let (v4, v6) = self.ledger.holder_counts().await?;
         self.maps.make_room([v4, v6])?;
+        let writers = Writers::start(&self.maps);
         self.ledger
             .each_grant(now.boot_ns, |rows| {
                 count.add(rows);
-                if failed.is_none() {
-                    let live = rows.iter().filter(|row| row.is_live());
-                    let grants: Vec<(GrantId, Grant)> =
-                        live.map(|row| (row.id, fresh(row, now))).collect();
-                    written += grants.len() as u64;
-                    failed = self.maps.put_many(&grants).err();
-                }
+                let live = rows.iter().filter(|row| row.is_live());
+                let grants: Vec<(GrantId, Grant)> =
+                    live.map(|row| (row.id, fresh(row, now))).collect();
+                written += grants.len() as u64;
+                writers.put(grants);
             })
             .await?;
+        writers.end().await?;
         self.counted(count).await;
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(Reconciled {
-                removed: 0,
-                written,
-            }),
-        }
+        Ok(Reconciled {
+            removed: 0,
+            written,
+        })
     }
 
     async fn wanted(&self, now: Moment) -> Result<(Wanted, Count), ProblemBox> {

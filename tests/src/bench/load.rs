@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Figures {
     empty: Vec<f64>,
     start: Vec<f64>,
+    restore: Vec<f64>,
     quiet: Vec<f64>,
     pause: Vec<f64>,
     sweep: Vec<f64>,
@@ -61,6 +62,8 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
         subject::clear(&rig)?;
         subject::seed(&rig, shape, &seed)?;
         let (agent, took) = start(&rig, shape)?;
+        let empty = figures.empty.last().copied().unwrap_or(0.0);
+        figures.restore.push(took.as_secs_f64() - empty);
         figures.start.push(took.as_secs_f64());
         let status = agent.status()?;
         ensure!(
@@ -165,6 +168,13 @@ fn rows(options: &Options, figures: Figures) -> Vec<Row> {
             format!("the same with {many} grants restored"),
             "s",
             figures.start,
+        ),
+        Row::new(
+            PART,
+            "restore",
+            format!("of that, loading the {many} grants"),
+            "s",
+            figures.restore,
         )
         .target(Target::AtMost(1.0)),
         Row::new(
