@@ -24,10 +24,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// The /64 around an IPv6 address; an IPv4 address has none around it.
+    /// The /64 around an IPv6 address. None: there is none, or it is not one customer's, because
+    /// the addresses of many hosts differ only behind it.
     pub fn around(address: IpAddr) -> Option<Self> {
         match address.to_canonical() {
             IpAddr::V4(_) => None,
+            IpAddr::V6(address) if is_shared(address) => None,
             IpAddr::V6(address) => Some(Self::Prefix(network(address))),
         }
     }
@@ -59,6 +61,18 @@ impl Source {
     /// Whether any address belongs to both.
     pub fn meets(&self, other: &Self) -> bool {
         self.covers(other.address()) || other.covers(self.address())
+    }
+}
+
+/// Link-local addresses of every link (RFC 4291 §2.5.6), IPv4 clients behind a translator
+/// (RFC 6052, RFC 8215) or a tunnel (RFC 4380), and what was never anybody's (RFC 4291 §2.5.5.1).
+fn is_shared(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    match segments {
+        [0, 0, 0, 0, ..] | [0x64, 0xff9b, 0, 0, ..] | [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] => {
+            true
+        }
+        [first, ..] => first & 0xffc0 == 0xfe80,
     }
 }
 
@@ -163,6 +177,17 @@ mod tests {
             assert_eq!(Source::from(address).meets(&prefix), inside, "{address}");
         }
         assert!(!source("2001:db8:0:7::1").covers("2001:db8:0:7::2".parse().unwrap()));
-        assert_eq!(Source::around("192.0.2.7".parse().unwrap()), None);
+        for shared in [
+            "192.0.2.7",
+            "fe80::7",
+            "febf::7",
+            "64:ff9b::192.0.2.7",
+            "64:ff9b:1::192.0.2.7",
+            "2001:0:c000:201::7",
+            "::7",
+        ] {
+            assert_eq!(Source::around(shared.parse().unwrap()), None, "{shared}");
+        }
+        assert!(Source::around("2001:1::7".parse().unwrap()).is_some());
     }
 }

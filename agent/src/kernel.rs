@@ -34,7 +34,7 @@ pub use error::KernelError;
 pub use maps::FilterMaps;
 pub use object::OBJECT;
 pub use pins::Pins;
-pub use predecessor::{Before, Predecessor};
+pub use predecessor::Before;
 pub use require::require;
 pub use samples::{Dropped, Samples};
 

@@ -28,7 +28,7 @@ pub use closings::ClosingRow;
 pub(crate) use closings::{closed_holders, end_closing, first_closing, put_closing, reopen};
 pub use denies::DenyRow;
 pub(crate) use denies::{put_deny, remove_deny, remove_ended_denies};
-pub use holders::{GrantRow, HolderRow, Selection};
+pub use holders::{GrantRow, HolderRow, Ipv6Holders, Selection};
 pub(crate) use holders::{put_holder, remove_holder, remove_holders, restore_holder};
 pub(crate) use settings::put_setting;
 
@@ -38,6 +38,8 @@ const APPLICATION_ID: i64 = 0x7365_6b69;
 const SCHEMA_VERSION: i64 = 1;
 /// The same while closings wait, which an older agent must not overlook.
 const LATE_VERSION: i64 = 2;
+/// The same while anything is held from a whole prefix, which an older agent could not read.
+const PREFIX_VERSION: i64 = 3;
 /// Pages in the write-ahead log at which a commit folds them into the file, which takes a while.
 /// The agent's chores do so earlier, and hold nobody up: see [`Ledger::fold`].
 const LOG_PAGES: &str = "8192";
@@ -154,7 +156,7 @@ impl Ledger {
             });
         }
         let found = number("PRAGMA user_version").await?;
-        if ![SCHEMA_VERSION, LATE_VERSION].contains(&found) {
+        if ![SCHEMA_VERSION, LATE_VERSION, PREFIX_VERSION].contains(&found) {
             return Err(LedgerError::OtherVersion {
                 path: path.to_owned(),
                 found,
@@ -175,7 +177,13 @@ impl Ledger {
             .execute(&self.writer)
             .await
             .map_err(failed)?;
-        Ok(())
+        let mut writing = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failed)?;
+        closings::stamp(&mut writing).await.map_err(failed)?;
+        writing.commit().await.map_err(failed)
     }
 
     async fn create(&self, path: &Path) -> Result<(), LedgerError> {

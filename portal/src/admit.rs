@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use agent_api::{DenyRequest, GrantQuery, Source};
+use agent_api::{DenyRequest, GrantQuery, Service, Source};
 use ipnet::IpNet;
 
 use crate::{
     client_addr::ClientAddr,
     directory::{Account, UserName},
     grants::{Grants, GrantsError},
-    limits::{SourceKey, TooMany},
+    limits::{SourceKey, TooMany, meet},
     login::{Refusal, Shown, Trace, Typed},
     portal::{Failure, Portal},
 };
@@ -83,11 +83,15 @@ impl Portal {
     fn raise_shield(&self, from: ClientAddr) {
         let shield = self.shield.as_ref();
         let named = shield.and_then(|shield| shield.note(SourceKey::of(from.ip()), self.now()));
-        if let Some(prefix) = named {
-            let length = self.config.shield.length.seconds();
-            let grants = Arc::clone(&self.grants);
-            tokio::spawn(async move { shut_out(grants.as_ref(), prefix, length).await });
+        let Some(mut prefix) = named else { return };
+        // On our own link the prefix is everybody's, the protected hosts' included.
+        let own = &self.config.portal.listen;
+        if own.iter().any(|listen| prefix.contains(&listen.ip())) {
+            prefix = from.ip().into();
         }
+        let length = self.config.shield.length.seconds();
+        let grants = Arc::clone(&self.grants);
+        tokio::spawn(async move { shut_out(grants.as_ref(), prefix, length).await });
     }
 
     /// What failures of a name, in lower case, are counted under.
@@ -121,8 +125,9 @@ fn must_wait(too_many: TooMany) -> Refusal {
     }
 }
 
-/// A source that somebody is open from is left alone: people who proved themselves would be cut
-/// off with whoever hammers there.
+/// A source that somebody is open from is left alone, and one that a service always allows: people
+/// who proved themselves, and the operators' own ways in, would be cut off with whoever hammers
+/// there. So are addresses of the link itself, by which routers speak.
 async fn shut_out(grants: &dyn Grants, prefix: IpNet, seconds: i64) {
     let work = async {
         let query = GrantQuery {
@@ -130,8 +135,17 @@ async fn shut_out(grants: &dyn Grants, prefix: IpNet, seconds: i64) {
             limit: Some(1),
             ..GrantQuery::default()
         };
-        if !grants.grants(&query).await?.grants.is_empty() {
-            tracing::warn!(source = %prefix, "it hammers the log-in, but somebody is open from there: not shut out");
+        let why = if !grants.grants(&query).await?.grants.is_empty() {
+            Some("somebody is open from there")
+        } else if is_allowed(&grants.services().await?, &prefix) {
+            Some("a service always allows it")
+        } else if is_of_the_link(prefix) {
+            Some("it is an address of the link itself")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            tracing::warn!(source = %prefix, why, "it hammers the log-in, and is not shut out");
             return Ok(());
         }
         let request = DenyRequest {
@@ -148,9 +162,23 @@ async fn shut_out(grants: &dyn Grants, prefix: IpNet, seconds: i64) {
     }
 }
 
+fn is_allowed(services: &[Service], prefix: &IpNet) -> bool {
+    let allowed = services.iter().flat_map(|service| &service.allow);
+    allowed
+        .filter_map(|text| text.parse::<IpNet>().ok())
+        .any(|allowed| meet(&allowed, prefix))
+}
+
+fn is_of_the_link(prefix: IpNet) -> bool {
+    match prefix {
+        IpNet::V4(net) => net.addr().is_link_local(),
+        IpNet::V6(net) => net.addr().is_unicast_link_local(),
+    }
+}
+
 fn source_of(prefix: IpNet) -> Source {
     match prefix {
-        IpNet::V4(net) => Source::Address(net.addr().into()),
-        IpNet::V6(net) => Source::Prefix(net.addr()),
+        IpNet::V6(net) if net.prefix_len() < 128 => Source::Prefix(net.addr()),
+        net => Source::Address(net.addr()),
     }
 }

@@ -4,7 +4,7 @@
 mod shield;
 mod spray;
 
-pub(crate) use shield::Shield;
+pub(crate) use shield::{Shield, meet};
 pub(crate) use spray::Spray;
 
 use std::{
@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use agent_api::Source;
 use governor::{
     Quota, RateLimiter,
     middleware::NoOpMiddleware,
@@ -27,23 +28,20 @@ use crate::{clock::Clock, config};
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Nanos>>;
 
-/// What counts as one source: an IPv4 address, or an IPv6 /64, which one subscriber fills alone.
+/// What counts as one source: an address, or an IPv6 /64 which one subscriber fills alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SourceKey(IpAddr);
+pub(crate) struct SourceKey(Source);
 
 impl SourceKey {
     pub(crate) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            v4 @ IpAddr::V4(_) => Self(v4),
-            IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Net::new_assert(v6, 64).trunc().addr())),
-        }
+        Self(Source::around(address).unwrap_or_else(|| address.into()))
     }
 
     /// All addresses that count as it.
     pub(crate) fn prefix(self) -> IpNet {
         match self.0 {
-            v4 @ IpAddr::V4(_) => IpNet::from(v4),
-            IpAddr::V6(v6) => Ipv6Net::new_assert(v6, 64).into(),
+            Source::Address(address) => IpNet::from(address),
+            Source::Prefix(network) => Ipv6Net::new_assert(network, 64).into(),
         }
     }
 }

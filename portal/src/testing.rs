@@ -104,7 +104,7 @@ impl FakeAgent {
             kind: ServiceKind::Granted,
             targets: vec![],
             groups: vec![group.into()],
-            allow: vec![],
+            allow: vec!["203.0.113.0/28".into()],
             default_seconds: 8 * 3600,
             max_seconds: 24 * 3600,
             ipv6_prefix: false,

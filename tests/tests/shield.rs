@@ -72,7 +72,7 @@ fn a_source_that_somebody_is_open_from_is_not_cut_off_by_who_hammers_there() -> 
     Alice::at_client(&portal).log_in(&portal)?;
     let bad = portal.browser(&rig.layout.client, "bad");
     hammer(&bad, &portal.url())?;
-    portal.daemon.says("not shut out")?;
+    portal.daemon.says("is not shut out")?;
     must_be_open(&rig.layout.client, rig.server(Family::V4, 80))?;
     ensure!(agent.status()?.denied == 0);
     Ok(())

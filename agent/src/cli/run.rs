@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
-    kernel::{self, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
+    kernel::{self, Attached, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -105,12 +105,14 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
     )
     .await?;
     let engine = Arc::new(engine);
-    fill(&engine).await?;
-    let rehearsed = rehearse(&engine, &loaded.before(&config.filter.interfaces)?)?;
-    if let Some(rehearsal) = &rehearsed {
-        judge(rehearsal, accept_differences)?;
-    }
-    let attached = loaded.attach(&config.filter.interfaces, config.filter.xdp_mode)?;
+    let (attached, rehearsed) =
+        match take_over(&engine, &config, &mut loaded, accept_differences).await {
+            Ok(done) => done,
+            Err(error) => {
+                loaded.abandon();
+                return Err(error);
+            }
+        };
     let took_over = attached.iter().any(|interface| interface.took_over);
     for interface in &attached {
         tracing::info!(
@@ -135,13 +137,13 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
         config.filter.interfaces.iter().map(view).collect(),
         took_over,
     );
-    let reason = match (took_over, rehearsed) {
-        (false, _) => "attached the filter".into(),
-        (true, None) => "took over a running filter".into(),
-        (true, Some(rehearsal)) => {
-            format!("took over a running filter of another make: {rehearsal}")
-        }
+    let mut reason = match took_over {
+        true => String::from("took over a running filter"),
+        false => String::from("attached the filter"),
     };
+    for rehearsal in rehearsed {
+        reason += &format!(" of another make: {rehearsal}");
+    }
     engine
         .note(Entry {
             reason: Some(reason),
@@ -169,8 +171,10 @@ async fn load(config: &Config, pins: &Pins) -> anyhow::Result<(Loaded, FilterMap
 }
 
 /// Puts grants, denials and services into the maps, before the program sees a packet with them.
-async fn fill(engine: &Engine) -> anyhow::Result<()> {
+/// The inner error: grants or denials are missing, which the agent goes on trying.
+async fn fill(engine: &Engine) -> anyhow::Result<anyhow::Result<()>> {
     let watch = Stopwatch::start();
+    let mut missing = Ok(());
     engine.heartbeat(BELIEVED)?;
     // The services come first: without grants they are shut, which is the safe state to attach in.
     let closed = engine.start().await?;
@@ -181,11 +185,13 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
         }
         Err(error) => {
             tracing::error!(%error, "not all grants could be restored; it is tried again");
+            missing = Err(anyhow::Error::new(error).context("not all grants could be restored"));
             Default::default()
         }
     };
     if let Err(error) = engine.restore_denies().await {
         tracing::error!(%error, "the deny prefixes could not be restored; it is tried again");
+        missing = Err(anyhow::Error::new(error).context("the denials could not be restored"));
     }
     tracing::info!(
         removed = mended.removed,
@@ -194,33 +200,55 @@ async fn fill(engine: &Engine) -> anyhow::Result<()> {
         elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         "the map says what the ledger says"
     );
-    Ok(())
+    Ok(missing)
 }
 
-/// Lets the running program, if it is another one, and ours judge the same packets.
-fn rehearse(engine: &Engine, before: &Before) -> anyhow::Result<Option<Rehearsal>> {
-    match before {
-        Before::Alike => Ok(None),
-        Before::Mute => {
-            tracing::warn!(
-                "the running program is of a version that cannot be asked: whether this one judges alike was not compared"
-            );
-            Ok(None)
-        }
-        Before::Other(running) => {
-            let watch = Stopwatch::start();
-            let rehearsal = engine.rehearse(running)?;
-            tracing::info!(
-                packets = rehearsal.packets,
-                grants = rehearsal.grants,
-                reasons = rehearsal.reasons,
-                differences = rehearsal.differences.len(),
-                elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
-                "the running program and this one judged the same packets"
-            );
-            Ok(Some(rehearsal))
-        }
+/// Fills the maps, compares the program with what runs, and puts it on the interfaces. Until the
+/// last step what runs goes on as it did.
+async fn take_over(
+    engine: &Engine,
+    config: &Config,
+    loaded: &mut Loaded,
+    accept_differences: bool,
+) -> anyhow::Result<(Vec<Attached>, Vec<Rehearsal>)> {
+    let filled = fill(engine).await?;
+    let interfaces = &config.filter.interfaces;
+    let before = loaded.before(interfaces)?;
+    if let (Err(error), true, true) = (filled, before.is_filtered, loaded.is_new()) {
+        return Err(error.context(
+            "the new tables do not hold everything, so the running filter stays in force",
+        ));
     }
+    let rehearsed = rehearse(engine, &before)?;
+    for rehearsal in &rehearsed {
+        judge(rehearsal, accept_differences)?;
+    }
+    let attached = loaded.attach(interfaces, config.filter.xdp_mode)?;
+    Ok((attached, rehearsed))
+}
+
+/// Lets every other program that runs and ours judge the same packets.
+fn rehearse(engine: &Engine, before: &Before) -> anyhow::Result<Vec<Rehearsal>> {
+    if before.mute {
+        tracing::warn!(
+            "the running program is of a version that cannot be asked: whether this one judges alike was not compared"
+        );
+    }
+    let mut rehearsed = Vec::new();
+    for running in &before.others {
+        let watch = Stopwatch::start();
+        let rehearsal = engine.rehearse(running)?;
+        tracing::info!(
+            packets = rehearsal.packets,
+            grants = rehearsal.grants,
+            reasons = rehearsal.reasons,
+            differences = rehearsal.differences.len(),
+            elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the running program and this one judged the same packets"
+        );
+        rehearsed.push(rehearsal);
+    }
+    Ok(rehearsed)
 }
 
 /// Differences that nobody has accepted leave the running program where it is.

@@ -119,7 +119,7 @@ impl Engine {
             leaving.entry(row.id).or_default().push(row);
         }
         for (id, gone) in leaving {
-            let mut holders = self.ledger.holders(&open::of(id)).await?;
+            let mut holders = self.ledger.holders_of(id).await?;
             holders.retain(|row| {
                 row.deadline_boot_ns > now.boot_ns
                     && !turn.is_struck(row)

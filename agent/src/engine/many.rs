@@ -128,7 +128,7 @@ impl Engine {
         // What others may hold, too, is looked at one by one; the rest is shut by now.
         let mut gone = Vec::new();
         for id in shared {
-            let mut holders = self.ledger.holders(&open::of(id)).await?;
+            let mut holders = self.ledger.holders_of(id).await?;
             holders.retain(|row| {
                 row.deadline_boot_ns > now.boot_ns && !selection.covers(row) && !turn.is_struck(row)
             });

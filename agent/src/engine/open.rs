@@ -11,7 +11,7 @@ use crate::{
     clock::Moment,
     config::{Service, seconds_text},
     kernel::{GrantId, KernelError},
-    ledger::{Entry, HolderRow, Selection},
+    ledger::{Entry, HolderRow},
 };
 
 /// Longest user name.
@@ -83,7 +83,7 @@ impl Engine {
             deadline_boot_ns: now.boot_ns.saturating_add(seconds.saturating_mul(NS)),
             idle_ns: service.idle_seconds.unwrap_or(0).saturating_mul(NS),
         };
-        let before = self.ledger.holders(&of(id)).await?;
+        let before = self.ledger.holders_of(id).await?;
         self.refuse_when_full(&turn, id, &before)?;
         let entry = Entry {
             user: Some(holder.user.clone()),
@@ -232,15 +232,6 @@ impl Engine {
             return Err(KernelError::Full { family, capacity });
         }
         Ok(())
-    }
-}
-
-/// All holders of one grant.
-pub(super) fn of(id: GrantId) -> Selection {
-    Selection {
-        source: Some(id.source),
-        service: Some(id.service),
-        ..Selection::default()
     }
 }
 

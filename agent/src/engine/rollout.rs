@@ -16,7 +16,7 @@ use super::{AGENT_ACTOR, Caller, Closing, Engine, ProblemBox, Turn, problem};
 use crate::{
     config::{Config, Service, Staged, seconds_text},
     kernel::Switches,
-    ledger::{Entry, HolderRow, Selection},
+    ledger::{Entry, HolderRow, Ipv6Holders, Selection},
     policy::{self, Policy, ServiceIds},
 };
 
@@ -143,6 +143,8 @@ impl Engine {
             self.forget_trial().await;
             return Err(error);
         }
+        // Before anything else that may fail: nobody stays open by what is not in force any more.
+        let closed = self.close_unknown_services(&mut turn).await;
         let written = match &trial {
             Some(_) => None,
             None => {
@@ -154,7 +156,7 @@ impl Engine {
         self.replace_state(|state| state.trial.clone_from(&trial));
         Ok(ConfigApplied {
             difference,
-            closed: self.close_unknown_services(&mut turn).await?,
+            closed: closed?,
             trial: self.trial(),
             written,
         })
@@ -238,16 +240,22 @@ impl Engine {
         problem(ProblemCode::Unavailable, text)
     }
 
-    /// Holders that lose their grant when a service is like this, or is no more: all, or those of
-    /// whole prefixes where it grants to addresses.
+    /// Holders that lose their grant when a service is like this, or is no more: all, or those whose
+    /// IPv6 grants are not of the kind that it gives. So no service ever has both kinds, of which one
+    /// would stand in the other's way.
     async fn losing(
         &self,
         service: Option<&Service>,
         id: u32,
     ) -> Result<Vec<HolderRow>, ProblemBox> {
         match service.filter(|service| needs_grant(service)) {
-            Some(service) if service.ipv6_prefix => Ok(Vec::new()),
-            Some(_) => Ok(self.ledger.prefix_holders(id).await?),
+            Some(service) => {
+                let other = match service.ipv6_prefix {
+                    true => Ipv6Holders::Addresses,
+                    false => Ipv6Holders::Prefixes,
+                };
+                Ok(self.ledger.ipv6_holders(id, other).await?)
+            }
             None => {
                 let all = Selection {
                     service: Some(id),
@@ -259,7 +267,7 @@ impl Engine {
     }
 
     /// Ends the grants of services that the configuration does not have any more, that became
-    /// public, or that do not grant to whole prefixes any more.
+    /// public, or that grant to the other kind of IPv6 source.
     async fn close_unknown_services(&self, turn: &mut Turn) -> Result<u64, ProblemBox> {
         let state = self.state();
         let mut closed = 0;

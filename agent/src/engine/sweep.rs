@@ -7,7 +7,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use agent_api::{AuditKind, ProblemCode};
 
-use super::{AGENT_ACTOR, Closing, Engine, ProblemBox, Turn, open, problem};
+use super::{AGENT_ACTOR, Closing, Engine, ProblemBox, Turn, problem};
 use crate::{
     clock::Stopwatch,
     kernel::{GrantId, KernelError},
@@ -83,7 +83,7 @@ impl Engine {
             if !still {
                 continue;
             }
-            let rows = self.ledger.holders(&open::of(id)).await?;
+            let rows = self.ledger.holders_of(id).await?;
             let none = std::collections::HashMap::new();
             self.maps.remove(id)?;
             let closing = Closing {

@@ -7,7 +7,7 @@ use agent_api::{
 use filter_abi::{ABI_VERSION, Action, Reason};
 use jiff::Timestamp;
 
-use super::{Caller, Engine, Figures, ProblemBox, open, problem, switch};
+use super::{Caller, Engine, Figures, ProblemBox, problem, switch};
 use crate::{
     clock::Moment,
     kernel::GrantId,
@@ -21,7 +21,7 @@ const PAGE_MAX: u32 = 10_000;
 impl Engine {
     /// One grant; None if nobody holds it any more.
     pub(super) async fn view(&self, id: GrantId, now: Moment) -> Result<Option<Grant>, ProblemBox> {
-        let mut rows = self.ledger.holders(&open::of(id)).await?;
+        let mut rows = self.ledger.holders_of(id).await?;
         rows.retain(|row| row.deadline_boot_ns > now.boot_ns);
         let Some(deadline_ns) = rows.iter().map(|row| row.deadline_boot_ns).max() else {
             return Ok(None);

@@ -5,7 +5,12 @@
 
 mod keeper;
 
-use std::{collections::BTreeMap, io, os::fd::AsFd as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
 
 use agent_api::XdpMode;
 use aya::{
@@ -43,12 +48,17 @@ pub struct Loaded {
     /// What it does, as a number of the kernel's: a hash over its instructions.
     program_tag: u64,
     probe_key: u64,
+    /// Pins of the maps that were made for it.
+    made: Vec<PathBuf>,
     /// Held beside the pins: the filter stays also when somebody unmounts the bpffs.
     links: BTreeMap<String, FdLink>,
     outgoing: BTreeMap<String, FdLink>,
     /// False: this kernel cannot.
     watches_outgoing: bool,
 }
+
+/// An interface, and the link of ours that is on it, with its pin.
+type Plan = (String, u32, Option<(PathBuf, FdLink)>);
 
 /// An interface the program is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +79,7 @@ impl Loaded {
         capacity: u32,
         debug_log: bool,
     ) -> Result<(Self, FilterMaps), KernelError> {
-        settle(&pins, capacity)?;
+        let made = settle(&pins, capacity)?;
         let level = if debug_log { 4u8 } else { 0u8 };
         let paths: Vec<_> = LAYOUTS
             .iter()
@@ -119,6 +129,7 @@ impl Loaded {
                 program_id,
                 program_tag,
                 probe_key: maps.probe_key(),
+                made,
                 links: BTreeMap::new(),
                 outgoing: BTreeMap::new(),
                 watches_outgoing: true,
@@ -163,10 +174,11 @@ impl Loaded {
             }
         }
         let mut attached = Vec::new();
+        self.pin_beside()?;
         for (name, index, link) in plans {
             let took_over = link.is_some();
             match link {
-                Some(link) => self.update(&name, link)?,
+                Some((path, link)) => self.update(&name, &path, link)?,
                 None => self.create(&name, index, mode)?,
             }
             let running = query(&name, index)?;
@@ -204,23 +216,38 @@ impl Loaded {
                 })?;
             }
         }
-        self.pin_program()?;
+        self.pins.settle_program()?;
         self.pins.remove_other_versions()?;
         Ok(attached)
     }
 
-    /// For the version after this one to find. Pinned beside its place and then moved there, so
-    /// that there is always one.
-    fn pin_program(&mut self) -> Result<(), KernelError> {
-        let place = self.pins.program();
-        let beside = place.with_file_name("program-next");
-        let failed = |error| KernelError::io(format!("pinning {}", place.display()), error);
+    /// For the version after this one to find, before any link leads to it; the one before keeps
+    /// its pin until all do.
+    fn pin_beside(&mut self) -> Result<(), KernelError> {
+        let beside = self.pins.program_beside();
         // Left by an agent that died in between.
         drop(std::fs::remove_file(&beside));
-        program(&mut self.ebpf)?
-            .pin(&beside)
-            .map_err(|error| failed(io::Error::other(error)))?;
-        std::fs::rename(&beside, &place).map_err(failed)
+        program(&mut self.ebpf)?.pin(&beside).map_err(|error| {
+            KernelError::io(
+                format!("pinning {}", beside.display()),
+                io::Error::other(error),
+            )
+        })
+    }
+
+    /// Whether the tables were made anew, so that what they lack the running program may have.
+    pub fn is_new(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Gives up before anything was attached: the maps that were made for it would be of yesterday
+    /// when the next start found them.
+    pub fn abandon(self) {
+        for path in &self.made {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::warn!(%error, pin = %path.display(), "a map that was made in vain stays pinned");
+            }
+        }
     }
 
     /// Forwards the program's log lines to this process's log, for as long as it runs. Only of use
@@ -237,11 +264,7 @@ impl Loaded {
     }
 
     /// What must be done for an interface, or why it cannot be.
-    fn plan(
-        &self,
-        name: &str,
-        mode: XdpMode,
-    ) -> Result<(String, u32, Option<FdLink>), KernelError> {
+    fn plan(&self, name: &str, mode: XdpMode) -> Result<Plan, KernelError> {
         let index = if_nametoindex(name).map_err(|_| KernelError::UnknownInterface {
             name: name.to_owned(),
         })?;
@@ -273,7 +296,7 @@ impl Loaded {
                         wanted: mode.name(),
                     });
                 }
-                return Ok((name.to_owned(), index, Some(link)));
+                return Ok((name.to_owned(), index, Some((path, link))));
             }
         }
         let program = format!("kernel program id {program_id}");
@@ -283,12 +306,8 @@ impl Loaded {
         })
     }
 
-    fn update(&mut self, name: &str, link: FdLink) -> Result<(), KernelError> {
-        let old = self
-            .pins
-            .all_links()
-            .into_iter()
-            .find(|(interface, _)| interface == name);
+    /// `path` is where the link is pinned.
+    fn update(&mut self, name: &str, path: &Path, link: FdLink) -> Result<(), KernelError> {
         let link = XdpLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
         let program = program(&mut self.ebpf)?;
         let id = program
@@ -300,8 +319,8 @@ impl Loaded {
         let link = FdLink::try_from(link).map_err(|error| KernelError::Rejected(chain(&error)))?;
         self.links.insert(name.to_owned(), link);
         let ours = self.pins.link(name);
-        if let Some((_, path)) = old.filter(|(_, path)| *path != ours) {
-            std::fs::rename(&path, &ours).map_err(|error| {
+        if path != ours {
+            std::fs::rename(path, &ours).map_err(|error| {
                 KernelError::io(
                     format!("moving {} to {}", path.display(), ours.display()),
                     error,

@@ -96,11 +96,23 @@ impl Pins {
         self.version().join("program")
     }
 
-    /// The pinned program of every version.
+    /// The same while it takes over.
+    pub(super) fn program_beside(&self) -> PathBuf {
+        self.version().join("program-next")
+    }
+
+    /// It has taken over.
+    pub(super) fn settle_program(&self) -> Result<(), KernelError> {
+        let place = self.program();
+        fs::rename(self.program_beside(), &place)
+            .map_err(|error| KernelError::io(format!("pinning {}", place.display()), error))
+    }
+
+    /// The pinned programs of every version.
     pub(super) fn programs(&self) -> Vec<PathBuf> {
         entries(&self.root)
             .into_iter()
-            .map(|(_, version)| version.join("program"))
+            .flat_map(|(_, version)| [version.join("program"), version.join("program-next")])
             .collect()
     }
 

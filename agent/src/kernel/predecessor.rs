@@ -4,7 +4,10 @@
 //! It is found by its pin, because to open a program by its number takes more rights than the agent
 //! has.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    collections::HashSet,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use aya::programs::Xdp;
 use aya_obj::programs::XdpAttachType;
@@ -18,14 +21,15 @@ pub struct Predecessor {
     key: u64,
 }
 
-/// What stands in the way of the loaded program.
-pub enum Before {
-    /// Nothing is in force, or the very same program.
-    Alike,
-    /// Another program, of this or of another version.
-    Other(Predecessor),
-    /// Another program, which cannot be asked.
-    Mute,
+/// What the loaded program is about to replace.
+#[derive(Default)]
+pub struct Before {
+    /// Any filter is in force, be it the very same program.
+    pub is_filtered: bool,
+    /// Other programs, of this or of another version, each once.
+    pub others: Vec<Predecessor>,
+    /// There is one that cannot be asked.
+    pub mute: bool,
 }
 
 impl Before {
@@ -36,15 +40,20 @@ impl Before {
         tag: u64,
         key: u64,
     ) -> Result<Self, KernelError> {
-        let running: Vec<u32> = interfaces
-            .iter()
-            .filter_map(|name| if_nametoindex(name.as_str()).ok())
-            .filter_map(|index| link_query::running(index).ok().flatten())
-            .map(|running| running.program_id)
-            .collect();
-        if running.is_empty() {
-            return Ok(Self::Alike);
+        let mut running = HashSet::new();
+        for name in interfaces {
+            // One that is not there filters nothing.
+            let Ok(index) = if_nametoindex(name.as_str()) else {
+                continue;
+            };
+            let found = link_query::running(index)
+                .map_err(|error| KernelError::io(format!("asking what runs on `{name}`"), error))?;
+            running.extend(found.map(|found| found.program_id));
         }
+        let mut before = Self {
+            is_filtered: !running.is_empty(),
+            ..Self::default()
+        };
         for path in pins.programs() {
             let Ok(program) = Xdp::from_pin(&path, XdpAttachType::Interface) else {
                 continue;
@@ -52,24 +61,22 @@ impl Before {
             let (Ok(info), Ok(fd)) = (program.info(), program.fd()) else {
                 continue;
             };
-            if !running.contains(&info.id()) {
+            if !running.remove(&info.id()) || info.tag() == tag {
                 continue;
-            }
-            if info.tag() == tag {
-                return Ok(Self::Alike);
             }
             let program = fd
                 .as_fd()
                 .try_clone_to_owned()
                 .map_err(|error| KernelError::io("keeping the running program", error))?;
-            let predecessor = Predecessor { program, key };
+            let other = Predecessor { program, key };
             // A program whose `PROBE` is not the one we know takes a probe for a packet's metadata.
-            return Ok(match predecessor.answers() {
-                true => Self::Other(predecessor),
-                false => Self::Mute,
-            });
+            match other.answers() {
+                true => before.others.push(other),
+                false => before.mute = true,
+            }
         }
-        Ok(Self::Mute)
+        before.mute |= !running.is_empty();
+        Ok(before)
     }
 }
 

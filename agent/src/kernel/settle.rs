@@ -4,7 +4,10 @@
 //! another version has with the same meaning. The running program keeps its own maps until the link
 //! is updated, so nothing here changes a verdict.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use aya::maps::MapData;
 
@@ -14,15 +17,16 @@ use super::{
     pins::Pins,
 };
 
-/// What is not there afterwards is made by the loader. Maps of two makings are never mixed, but for
-/// those whose every entry means something by itself.
-pub(super) fn settle(pins: &Pins, capacity: u32) -> Result<(), KernelError> {
+/// Where the pins will be of what is not there afterwards, and is made by the loader. Maps of two
+/// makings are never mixed, but for those whose every entry means something by itself.
+pub(super) fn settle(pins: &Pins, capacity: u32) -> Result<Vec<PathBuf>, KernelError> {
     if LAYOUTS
         .iter()
         .all(|layout| opened(layout, &pins.map(layout), capacity).is_some())
     {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut made = Vec::new();
     for layout in &LAYOUTS {
         let ours = pins.map(layout);
         if layout.content == Content::Memory && opened(layout, &ours, capacity).is_some() {
@@ -35,28 +39,31 @@ pub(super) fn settle(pins: &Pins, capacity: u32) -> Result<(), KernelError> {
             }
             _ => {}
         }
-        if layout.content == Content::Memory {
-            adopt(pins, layout, capacity)?;
+        if layout.content == Content::Tables || !adopt(pins, layout, capacity)? {
+            made.push(ours);
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 /// The very map of another version under our name, too: what its program goes on to write until
-/// the link is updated is not lost.
-fn adopt(pins: &Pins, layout: &Layout, capacity: u32) -> Result<(), KernelError> {
+/// the link is updated is not lost. False: no version has it.
+fn adopt(pins: &Pins, layout: &Layout, capacity: u32) -> Result<bool, KernelError> {
     let theirs = pins
         .map_elsewhere(layout)
         .into_iter()
         .find_map(|path| opened(layout, &path, capacity));
-    let Some(map) = theirs else { return Ok(()) };
+    let Some(map) = theirs else {
+        return Ok(false);
+    };
     let ours = pins.map(layout);
     map.pin(&ours).map_err(|error| {
         KernelError::io(
             format!("pinning {}", ours.display()),
             io::Error::other(error),
         )
-    })
+    })?;
+    Ok(true)
 }
 
 fn opened(layout: &Layout, path: &Path, capacity: u32) -> Option<MapData> {

@@ -6,7 +6,7 @@
 use sqlx::{FromRow as _, QueryBuilder, Row as _, sqlite::SqliteRow};
 
 use super::{
-    LATE_VERSION, Ledger, LedgerError, SCHEMA_VERSION, Selection, Writing,
+    LATE_VERSION, Ledger, LedgerError, PREFIX_VERSION, SCHEMA_VERSION, Selection, Writing,
     holders::{HolderRow, narrow, no_source, source, source_bytes},
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn put_closing(
     .bind(&closing.request_id)
     .execute(&mut **writing)
     .await?;
-    stamp(writing, LATE_VERSION).await
+    stamp(writing).await
 }
 
 /// The oldest closing.
@@ -119,11 +119,7 @@ pub(crate) async fn end_closing(writing: &mut Writing, id: i64) -> Result<(), sq
     ] {
         sqlx::query(sql).bind(id).execute(&mut **writing).await?;
     }
-    let left = first_closing(writing).await?;
-    match left {
-        Some(_) => Ok(()),
-        None => stamp(writing, SCHEMA_VERSION).await,
-    }
+    stamp(writing).await
 }
 
 /// Makes room for a holder that is about to be opened: no closing that waits covers it any more.
@@ -178,8 +174,17 @@ pub(crate) async fn reopen(
     Ok(struck.map(|row| (closing, row)))
 }
 
-/// Part of the transaction: it comes and goes with the closing.
-async fn stamp(writing: &mut Writing, version: i64) -> Result<(), sqlx::Error> {
+/// Writes down which agents can read the file as it is now. Part of the transaction: the number
+/// comes and goes with what it is about.
+pub(super) async fn stamp(writing: &mut Writing) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM holders WHERE length(source) = 8) \
+         OR EXISTS (SELECT 1 FROM closings WHERE length(source) = 8) THEN {PREFIX_VERSION} \
+         WHEN EXISTS (SELECT 1 FROM closings) THEN {LATE_VERSION} ELSE {SCHEMA_VERSION} END"
+    );
+    let version: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(&mut **writing)
+        .await?;
     // Pragmas take no parameters; the value is our own constant.
     let sql = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}"));
     sqlx::raw_sql(sql).execute(&mut **writing).await.map(drop)

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use agent_api::Source;
 use sqlx::{FromRow as _, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
-use super::{Ledger, LedgerError, Writing, closings::OPEN};
+use super::{
+    Ledger, LedgerError, Writing,
+    closings::{self, OPEN},
+};
 use crate::kernel::GrantId;
 
 /// One holder.
@@ -65,6 +68,13 @@ impl GrantRow {
     }
 }
 
+/// What an IPv6 grant is held from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv6Holders {
+    Prefixes,
+    Addresses,
+}
+
 /// Which holders; everything given must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -117,10 +127,37 @@ impl Ledger {
         self.first_holders(selection, u32::MAX).await
     }
 
-    /// Holders of whole prefixes for a service, ended ones included.
-    pub async fn prefix_holders(&self, service: u32) -> Result<Vec<HolderRow>, LedgerError> {
+    /// All holders of one grant and of no other, ended ones included. What a [`Selection`] names by
+    /// its source may be several grants.
+    pub async fn holders_of(&self, id: GrantId) -> Result<Vec<HolderRow>, LedgerError> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT * FROM holders WHERE length(source) = 8 AND service = $1{OPEN}"
+            "SELECT * FROM holders WHERE source = $1 AND service = $2{OPEN} ORDER BY user"
+        ));
+        let rows = sqlx::query(sql)
+            .bind(source_bytes(id.source))
+            .bind(id.service)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows
+            .iter()
+            .map(HolderRow::from_row)
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Holders of a service from whole prefixes, or from single IPv6 addresses; ended ones
+    /// included.
+    pub async fn ipv6_holders(
+        &self,
+        service: u32,
+        of: Ipv6Holders,
+    ) -> Result<Vec<HolderRow>, LedgerError> {
+        // Written out, so that the small index of the prefixes is used.
+        let length = match of {
+            Ipv6Holders::Prefixes => 8,
+            Ipv6Holders::Addresses => 16,
+        };
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT * FROM holders WHERE length(source) = {length} AND service = $1{OPEN}"
         ));
         let rows = sqlx::query(sql).bind(service);
         let rows = rows.fetch_all(&self.readers).await?;
@@ -268,8 +305,11 @@ pub(crate) async fn put_holder(writing: &mut Writing, row: &HolderRow) -> Result
     .bind(signed(row.deadline_boot_ns))
     .bind(signed(row.idle_ns))
     .execute(&mut **writing)
-    .await
-    .map(drop)
+    .await?;
+    match row.id.source {
+        Source::Address(_) => Ok(()),
+        Source::Prefix(_) => closings::stamp(writing).await,
+    }
 }
 
 /// Writes a holder exactly as it was.

@@ -7,7 +7,9 @@ use crate::{clock::Moment, policy::ServiceIds};
 const BOOT_ID: &str = "boot_id";
 /// The latest wall-clock time this ledger has seen.
 const LAST_SEEN: &str = "last_seen_ms";
-/// The boot clock at the same moment.
+/// What the wall clock showed when it was noted last, set wrong or not.
+const LAST_WALL: &str = "last_wall_ms";
+/// The boot clock at that moment.
 const LAST_BOOT_NS: &str = "last_boot_ns";
 
 impl Ledger {
@@ -47,8 +49,8 @@ impl Ledger {
     }
 
     /// After a reboot the boot clock starts anew. What was left when the old boot was last noted
-    /// is known by that boot's own clock; only the time from then to now is taken from the wall
-    /// clock, so one that was set back or forth while that boot ran cuts nobody short. Within one
+    /// is known by that boot's own clock; only the time from then to now is taken from what the wall
+    /// clock showed then and shows now, so one that was set back or forth while that boot ran cuts nobody short. Within one
     /// boot nothing is carried over at all. A wall clock that stands before the last time seen
     /// counts as that time, but no grant outlasts the end that was written down for it.
     pub(super) async fn rebase(&self, boot_id: &str, now: Moment) -> Result<(), sqlx::Error> {
@@ -64,6 +66,7 @@ impl Ledger {
             let last_boot_ns = number(&mut writing, LAST_BOOT_NS)
                 .await?
                 .unwrap_or(i64::MAX);
+            let noted = number(&mut writing, LAST_WALL).await?.unwrap_or(last);
             let is_behind = last > wall_ms;
             if is_behind {
                 tracing::warn!(
@@ -72,7 +75,7 @@ impl Ledger {
                 );
             }
             let boot_ns = i64::try_from(now.boot_ns).unwrap_or(i64::MAX);
-            let gone_ns = (wall_ms - last).max(0).saturating_mul(1_000_000);
+            let gone_ns = (wall_ms - noted).max(0).saturating_mul(1_000_000);
             sqlx::query(
                 "UPDATE holders SET deadline_boot_ns = max(0, $1 + min(deadline_boot_ns - $2 - $3, \
                  iif($4, (deadline_ms - $5) * 1000000, deadline_boot_ns)))",
@@ -100,11 +103,13 @@ impl Ledger {
     }
 }
 
-/// Writes both clocks down, the wall clock never before what it was.
+/// Writes both clocks down, and the latest time ever seen.
 async fn note(writing: &mut Writing, now: Moment) -> Result<(), sqlx::Error> {
     let last = number(writing, LAST_SEEN).await?.unwrap_or(i64::MIN);
     let seen = now.wall.as_millisecond().max(last);
     put_setting(writing, LAST_SEEN, &seen.to_string()).await?;
+    let wall_ms = now.wall.as_millisecond();
+    put_setting(writing, LAST_WALL, &wall_ms.to_string()).await?;
     put_setting(writing, LAST_BOOT_NS, &now.boot_ns.to_string()).await
 }
 

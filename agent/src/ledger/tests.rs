@@ -137,8 +137,9 @@ async fn a_clock_that_ran_ahead_and_was_corrected_extends_nothing_over_a_reboot(
     let ledger = Ledger::open(&path, "b2", moment(1_000_110, 20))
         .await
         .unwrap();
+    // 500 s were left then, and 10 s have gone since.
     let held = ledger.holders(&Selection::default()).await.unwrap();
-    assert_eq!(held[0].deadline_boot_ns, (20 + 500) * S);
+    assert_eq!(held[0].deadline_boot_ns, (20 + 490) * S);
 }
 
 /// Seconds that one grant of 600 has left over a reboot, 100 seconds after it was opened at wall
@@ -182,6 +183,8 @@ async fn a_machine_that_was_off_for_longer_than_a_grant_ends_it_whatever_its_clo
     assert_eq!(left_over_a_reboot(&[1_000_100], 1_001_000).await, 0);
     let forth = [1_000_050 + hours, 1_000_100];
     assert_eq!(left_over_a_reboot(&forth, 1_001_000).await, 0);
+    // It was forth and right again, and now it is as late as it once wrongly showed.
+    assert_eq!(left_over_a_reboot(&forth, 1_000_051 + hours).await, 0);
     // A clock that woke up in the past knows nothing of it: what was left is all there can be.
     assert_eq!(left_over_a_reboot(&[1_000_100], 0).await, 500);
 }
@@ -442,6 +445,12 @@ async fn a_closing_by_source_covers_prefixes_and_their_addresses() {
         assert!(!gone.is_empty());
         writing.commit().await.unwrap();
     }
+    // One grant's holders are not those of another one that meets it.
+    let mut id = holder(7, "alice", now, 60).id;
+    for (source, holders) in [(sources[3], 1), ("2001:db8:0:8::a", 0)] {
+        id.source = source.parse().unwrap();
+        assert_eq!(ledger.holders_of(id).await.unwrap().len(), holders);
+    }
     // Opened again after both: only this one is there again.
     let mut row = holder(7, "alice", now, 60);
     row.id.source = sources[0].parse().unwrap();
@@ -451,4 +460,28 @@ async fn a_closing_by_source_covers_prefixes_and_their_addresses() {
     writing.commit().await.unwrap();
     let open = ledger.holders(&Selection::default()).await.unwrap();
     assert_eq!(open.len(), 3, "{open:?}");
+}
+
+/// An agent that cannot read a prefix must not read the ledger, for as long as there is one.
+#[tokio::test]
+async fn a_ledger_with_prefixes_is_for_agents_that_know_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    let now = moment(1_000_000, 500);
+    let ledger = Ledger::open(&path, "b1", now).await.unwrap();
+    let version = async |ledger: &Ledger| -> i64 {
+        let version = sqlx::query_scalar("PRAGMA user_version");
+        version.fetch_one(&ledger.readers).await.unwrap()
+    };
+    assert_eq!(version(&ledger).await, SCHEMA_VERSION);
+    let mut row = holder(7, "alice", now, 60);
+    row.id.source = "2001:db8:0:7::/64".parse().unwrap();
+    put(&ledger, &row).await;
+    assert_eq!(version(&ledger).await, PREFIX_VERSION);
+    let mut writing = ledger.write().await.unwrap();
+    remove_holder(&mut writing, &row).await.unwrap();
+    writing.commit().await.unwrap();
+    ledger.close().await;
+    let ledger = Ledger::open(&path, "b1", now).await.unwrap();
+    assert_eq!(version(&ledger).await, SCHEMA_VERSION);
 }

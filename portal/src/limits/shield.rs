@@ -47,7 +47,7 @@ impl Shield {
     /// source that is to be shut out now; its count begins anew.
     pub(crate) fn note(&self, source: SourceKey, now: Timestamp) -> Option<IpNet> {
         let prefix = source.prefix();
-        if self.spare.iter().any(|spare| spare.contains(&prefix)) {
+        if self.spare.iter().any(|spare| meet(spare, &prefix)) {
             return None;
         }
         let now = now.as_second();
@@ -66,4 +66,9 @@ impl Shield {
         all.pop(&source);
         Some(prefix)
     }
+}
+
+/// Whether two prefixes have an address in common.
+pub(crate) fn meet(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
 }

@@ -148,7 +148,7 @@ fn a_source_that_is_refused_now_and_then_is_not_named() {
 
 #[test]
 fn what_is_spared_is_never_named_and_the_shield_can_be_off() {
-    let spared = shield("after = 3\nspare = [\"192.0.2.0/24\", \"2001:db8::/48\"]").unwrap();
+    let spared = shield("after = 3\nspare = [\"192.0.2.0/24\", \"2001:db8::9/128\"]").unwrap();
     for _ in 0..9 {
         for text in ["192.0.2.1", "2001:db8::1"] {
             assert_eq!(spared.note(source(text), Timestamp::UNIX_EPOCH), None);

@@ -214,8 +214,9 @@ impl Engine {
         // Every service of the text before has its number already.
         let ids = self.state().ids.clone();
         self.put_config(self.prepare_with(previous, ids)?)?;
+        let closed = self.close_unknown_services(turn).await;
         let mut settled = self.settle(turn, &trial, actor, why).await?;
-        let closed = self.close_unknown_services(turn).await?;
+        let closed = closed?;
         if closed > 0 {
             settled.notes.push(format!(
                 "{closed} holders of services that are gone again were closed"

@@ -109,6 +109,31 @@ async fn closing_an_address_closes_the_prefix_around_it_and_the_other_way_round(
     assert_eq!(world.maps.table().grants.len(), 1);
 }
 
+/// Of two grants that both let an address in, one would outlive, lengthen or hide the other.
+#[tokio::test]
+async fn address_grants_end_when_the_service_grants_prefixes() {
+    let world = world().await;
+    configure(&world, "address").await;
+    opened(&world, "2001:db8:0:7::a", "web", "alice").await;
+    opened(&world, "192.0.2.7", "web", "alice").await;
+    configure(&world, "prefix").await;
+    assert!(in_kernel(&world, "2001:db8:0:7::a", "web").is_none());
+    assert!(in_kernel(&world, "192.0.2.7", "web").is_some());
+    assert!(listed(&world, "2001:db8:0:7::a").await.is_empty());
+    let shown = world.engine.status(&ROOT).await.unwrap();
+    assert_eq!((shown.grants_v6.used, shown.holders), (0, 1));
+}
+
+/// Addresses that many hosts' differ in only behind the first 64 bits.
+#[tokio::test]
+async fn a_prefix_that_is_not_one_customers_is_never_granted() {
+    let world = world().await;
+    for source in ["64:ff9b::198.51.100.7", "fe80::7", "2001:0:c000:201::7"] {
+        let held = opened(&world, source, "web", "alice").await;
+        assert!(matches!(held, Source::Address(_)), "{held}");
+    }
+}
+
 #[tokio::test]
 async fn prefix_grants_end_when_the_service_grants_addresses_only() {
     let world = world().await;

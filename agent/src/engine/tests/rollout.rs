@@ -140,7 +140,7 @@ async fn on_trial_it_is_undone_when_nobody_confirms() {
     assert_eq!(world.engine.ledger().holder_counts().await.unwrap(), (0, 0));
     let kinds = kinds(&world).await;
     assert!(
-        kinds.ends_with(&[AuditKind::Rollback, AuditKind::Close]),
+        kinds.ends_with(&[AuditKind::Close, AuditKind::Rollback]),
         "{kinds:?}"
     );
     assert_eq!(world.engine.status(&ROOT).await.unwrap().trial, None);

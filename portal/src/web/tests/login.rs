@@ -391,3 +391,19 @@ async fn a_source_that_somebody_is_open_from_is_not_shut_out() {
     hammer(&site, SOURCE).await;
     assert!(site.agent.denied.lock().unwrap().is_empty());
 }
+
+/// The operators' own ways in, and what routers speak from.
+#[tokio::test]
+async fn what_a_service_always_allows_and_the_link_itself_are_not_shut_out() {
+    let site = Site::new("[shield]\nafter = 3").await;
+    for source in ["203.0.113.5", "169.254.0.7", "fe80::7"] {
+        hammer(&site, source).await;
+    }
+    assert!(site.agent.denied.lock().unwrap().is_empty());
+    hammer(&site, "64:ff9b::198.51.100.7").await;
+    let denied = site.agent.denied.lock().unwrap().clone();
+    let [one] = denied.as_slice() else {
+        panic!("{denied:?}")
+    };
+    assert_eq!(one.prefix.to_string(), "64:ff9b::c633:6407/128");
+}
