@@ -3,6 +3,7 @@
 
 mod access;
 mod directory;
+mod dual_stack;
 mod limits;
 mod network;
 mod shield;
@@ -10,6 +11,7 @@ mod units;
 
 pub(crate) use access::{Access, FactorKind};
 pub(crate) use directory::{Directory, LdapSettings};
+pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use shield::Shield;
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) shield: Shield,
+    #[serde(default)]
+    pub(crate) dual_stack: Option<DualStack>,
     #[serde(default)]
     pub(crate) access: Vec<Access>,
 }
@@ -148,6 +152,20 @@ impl Portal {
 }
 
 impl Config {
+    /// Where browsers know this portal by, if it has names of one address family each.
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        let Some(dual) = &self.dual_stack else {
+            return Vec::new();
+        };
+        let mut origins = vec![dual.ipv4.clone(), dual.ipv6.clone()];
+        if let Ok(public) = Origin::parse(&self.portal.url())
+            && !origins.contains(&public)
+        {
+            origins.push(public);
+        }
+        origins
+    }
+
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
@@ -203,6 +221,9 @@ impl Config {
         }
         self.tls.check()?;
         self.limits.check()?;
+        if let Some(dual) = &self.dual_stack {
+            dual.check(portal.public_url.as_deref())?;
+        }
         self.access
             .iter()
             .try_for_each(|access| access.check().map_err(|m| ("factors", m)))

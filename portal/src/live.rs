@@ -1,8 +1,6 @@
 //! Live cookies: proof, for a while, that a person logged in from an address. Only the hash of a
 //! cookie is stored; it ends when idle, when old, at log-off and at lock-out.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -24,7 +22,8 @@ pub(crate) struct LiveCookie {
     hash: Vec<u8>,
     user_id: String,
     user_name: String,
-    source: Option<IpAddr>,
+    source: Option<ClientAddr>,
+    also: Option<ClientAddr>,
     factors: Factors,
     token: String,
     created: i64,
@@ -46,6 +45,7 @@ impl LiveCookie {
             user_id: proof.account().id.clone(),
             user_name: proof.user().to_owned(),
             source: from.ip().to_string(),
+            also: None,
             factors: proof.factors().to_string(),
             token: proof.token().to_owned(),
             created: now.as_second(),
@@ -82,7 +82,8 @@ impl LiveCookie {
     fn from_row(hash: Vec<u8>, row: CookieRow) -> Self {
         Self {
             hash,
-            source: row.source.parse().ok(),
+            source: ClientAddr::kept(&row.source),
+            also: row.also.as_deref().and_then(ClientAddr::kept),
             factors: Factors::parse(&row.factors),
             user_id: row.user_id,
             user_name: row.user_name,
@@ -119,13 +120,20 @@ impl LiveCookie {
         store.has_cookie(&self.hash).await
     }
 
-    /// True: the person proved themselves from exactly this address, so it may be opened.
+    /// True: the person proved themselves from exactly this address, or the same browser from it
+    /// afterwards, so it may be opened.
     pub(crate) fn is_from(&self, address: ClientAddr) -> bool {
-        self.source == Some(address.ip())
+        self.addresses().any(|proven| proven == address)
     }
 
-    pub(crate) fn source(&self) -> Option<IpAddr> {
+    /// Where the person logged in from.
+    pub(crate) fn source(&self) -> Option<ClientAddr> {
         self.source
+    }
+
+    /// Where the browser was proven to be: one address, or one of each family.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = ClientAddr> + use<> {
+        self.source.into_iter().chain(self.also)
     }
 
     /// True: the log-in is recent enough to change tokens.

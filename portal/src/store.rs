@@ -4,6 +4,7 @@
 mod attempts;
 mod barred;
 mod cookies;
+mod crossings;
 mod outbox;
 mod reseal;
 mod tickets;

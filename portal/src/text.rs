@@ -132,6 +132,10 @@ words! {
         closed_done, closed_none, failed_full, failed_lockdown, failed_down, failed_refused, soon,
         unknown, other_address, sign_in_again,
     }
+    cross: CrossWords {
+        title, open, shut, unknown, offer, working, unreachable, stale, moved, joined, joined_none,
+        go_title, go_text, go, seen_title, seen, back, confirm_title, confirm, confirm_button,
+    }
     devices: DevicesWords {
         title, lead, created, last_used, never, pending, active, suspended, suspended_operator,
         revoked, weak, suspend, resume, revoke, revoke_sure, revoke_hint, add, add_hint, too_many,

@@ -10,6 +10,8 @@ pub(crate) struct CookieRow {
     pub(crate) user_id: String,
     pub(crate) user_name: String,
     pub(crate) source: String,
+    /// Of the other address family, if the same browser was proven there.
+    pub(crate) also: Option<String>,
     pub(crate) factors: String,
     pub(crate) token: String,
     pub(crate) created: i64,
@@ -50,7 +52,7 @@ impl Store {
         made_after: i64,
     ) -> Result<Option<CookieRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT user_id, user_name, source, factors, token, created, seen, notice FROM cookies
+            "SELECT user_id, user_name, source, also, factors, token, created, seen, notice FROM cookies
              WHERE hash = $1 AND seen > $2 AND created > $3",
         )
         .bind(hash)
@@ -73,6 +75,15 @@ impl Store {
         sqlx::query("UPDATE cookies SET seen = $2 WHERE hash = $1")
             .bind(hash)
             .bind(now)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_also(&self, hash: &[u8], also: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE cookies SET also = $2 WHERE hash = $1")
+            .bind(hash)
+            .bind(also)
             .execute(&self.writer)
             .await?;
         Ok(())

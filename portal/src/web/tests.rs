@@ -1,6 +1,8 @@
 //! The router as a browser or a script meets it, with a fake agent behind it.
 
 mod access;
+mod captive;
+mod cross;
 mod enrolment;
 mod login;
 mod robust;

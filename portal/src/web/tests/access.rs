@@ -9,7 +9,6 @@ use crate::{
     live::LiveCookie,
     store::CookieRow,
     testing::{Ask, NOW, SOURCE, Site},
-    web::access::withdraw_if_ended,
 };
 
 #[tokio::test]
@@ -234,7 +233,9 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
     let live = found.unwrap();
     let headers = http::HeaderMap::new();
     let from = client_addr(Peer::Address(SOURCE.parse().unwrap()), &headers, &[]).unwrap();
-    let withdrawn = withdraw_if_ended(&site.portal, &live, from, "R")
+    let withdrawn = site
+        .portal
+        .withdraw_if_ended(&live, from, "R")
         .await
         .unwrap();
     assert!(
@@ -243,7 +244,8 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
     );
     store.lock_out(Some("u-alice"), "alice", 0).await.unwrap();
     assert!(
-        withdraw_if_ended(&site.portal, &live, from, "R")
+        site.portal
+            .withdraw_if_ended(&live, from, "R")
             .await
             .unwrap()
     );
@@ -253,6 +255,7 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
         user_id: "u-alice".into(),
         user_name: "alice".into(),
         source: SOURCE.into(),
+        also: None,
         factors: "pwd otp".into(),
         token: id,
         created: 0,
