@@ -72,10 +72,13 @@
       badge.textContent = texts.open;
       badge.className = "badge good";
     };
+    // The button does it by pages: browsers may forbid a script what they allow a person.
     const start = () => go().catch((why) => { said.textContent = typeof why === "string" ? why : texts.refused; });
-    cross.addEventListener("submit", (event) => { event.preventDefault(); start(); });
     if ("auto" in texts) start();
   }
+  // Pages of a crossing go on by themselves, but not when somebody comes back to them.
+  const step = document.querySelector("form[data-step]");
+  if (step && performance.getEntriesByType("navigation")[0]?.type === "navigate") step.requestSubmit();
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) continue;
