@@ -4,16 +4,20 @@
 mod access;
 mod directory;
 mod dual_stack;
+mod follow;
 mod limits;
 mod network;
+mod shared;
 mod shield;
 mod units;
 
 pub(crate) use access::{Access, FactorKind};
 pub(crate) use directory::{Directory, LdapSettings};
 pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
+pub(crate) use shared::Shared;
 pub(crate) use shield::Shield;
 pub(crate) use units::Length;
 
@@ -56,6 +60,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) shield: Shield,
     #[serde(default)]
+    pub(crate) shared: Shared,
+    #[serde(default)]
     pub(crate) dual_stack: Option<DualStack>,
     #[serde(default)]
     pub(crate) access: Vec<Access>,
@@ -88,6 +94,9 @@ pub(crate) struct Portal {
     /// A person who never had a token may enrol one with the password alone.
     #[serde(default)]
     pub(crate) enrol_at_first_login: bool,
+    /// What a live cookie may do at another address.
+    #[serde(default)]
+    pub(crate) follow: Follow,
     #[serde(default)]
     pub(crate) default_language: crate::text::Language,
     /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.

@@ -181,10 +181,11 @@ impl Portal {
                 .max()
                 .filter(|seconds| *seconds > 0)
         };
-        Ok(allowed
+        let wanted = allowed
             .into_iter()
-            .filter_map(|service| Some(Wanted::length(left(&service)?, service)))
-            .collect())
+            .filter_map(|service| Some(Wanted::length(left(&service)?, service)));
+        let sharing = self.sharing(user, cookie.user_id(), new).await?;
+        Ok(self.shortened(sharing, &services, wanted))
     }
 
     /// The cookie's person as the directory knows them now; None when they are gone or another one.

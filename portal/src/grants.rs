@@ -103,6 +103,14 @@ impl Wanted {
         Self { service, seconds }
     }
 
+    /// Not longer than `longest` seconds; `default` is what the service gives when nobody says.
+    pub(crate) fn at_most(self, longest: u64, default: u64) -> Self {
+        match self.seconds.unwrap_or(default) > longest {
+            true => Self::length(longest, self.service),
+            false => self,
+        }
+    }
+
     pub(crate) fn service(&self) -> &ServiceId {
         &self.service
     }

@@ -16,6 +16,7 @@ mod crossing;
 mod directory;
 mod enrol;
 mod family;
+mod follow;
 mod grants;
 mod health;
 mod key;
@@ -28,6 +29,7 @@ mod proof;
 mod random;
 mod redeem;
 mod serve;
+mod shared;
 mod store;
 #[cfg(test)]
 mod testing;

@@ -141,6 +141,31 @@ impl LiveCookie {
         now.as_second() - self.created <= limits.fresh.seconds()
     }
 
+    /// Takes it to another address, with another value. None: it ended or moved meanwhile.
+    pub(crate) async fn move_to(
+        &self,
+        store: &Store,
+        to: ClientAddr,
+    ) -> Result<Option<(String, Self)>, StoreError> {
+        let Some(from) = self.source else {
+            return Ok(None);
+        };
+        let value = random::handle();
+        let hash = random::digest(&value);
+        let (from, source) = (from.ip().to_string(), to.ip().to_string());
+        let done = store
+            .move_cookie((&self.hash, &from), (&hash, &source))
+            .await?;
+        let moved = Self {
+            hash,
+            source: Some(to),
+            also: None,
+            notice: None,
+            ..self.clone()
+        };
+        Ok(done.then_some((value, moved)))
+    }
+
     /// Keeps words to be said on the page after the redirect; gives the id to ask for them with.
     pub(crate) async fn leave_notice(
         &self,

@@ -79,6 +79,17 @@ impl FakeAgent {
             .collect()
     }
 
+    /// Somebody else joins every grant from a source.
+    pub(crate) fn also_held_by(&self, user: &str, source: &str) {
+        for grant in self.grants.lock().unwrap().iter_mut() {
+            if grant.source.to_string() == source {
+                let mut holder = grant.holders[0].clone();
+                holder.user = user.to_owned();
+                grant.holders.push(holder);
+            }
+        }
+    }
+
     /// The length that each request for a grant named.
     pub(crate) fn lengths(&self) -> Vec<Option<u64>> {
         self.lengths.lock().unwrap().clone()

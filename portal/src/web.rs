@@ -7,6 +7,7 @@ mod cookies;
 mod cross;
 mod devices;
 mod failed;
+mod follow;
 mod form;
 mod headers;
 mod health;
@@ -77,6 +78,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/access/open", post(access::open))
         .route("/access/extend", post(access::extend))
         .route("/access/close", post(access::close))
+        .route("/access/move", post(follow::follow))
         .route("/devices", get(devices::show))
         .route("/devices/enrol", post(devices::enrol))
         .route("/devices/confirm", post(devices::confirm))

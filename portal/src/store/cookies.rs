@@ -89,6 +89,32 @@ impl Store {
         Ok(())
     }
 
+    /// Takes a cookie to another address under another hash, in one step. False: it ended, or was
+    /// moved meanwhile. Its crossings end.
+    pub(crate) async fn move_cookie(
+        &self,
+        (hash, from): (&[u8], &str),
+        (new_hash, to): (&[u8], &str),
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("DELETE FROM crossings WHERE cookie = $1")
+            .bind(hash)
+            .execute(&mut *transaction)
+            .await?;
+        let done = sqlx::query(
+            "UPDATE cookies SET hash = $3, source = $4, also = NULL
+             WHERE hash = $1 AND source = $2",
+        )
+        .bind(hash)
+        .bind(from)
+        .bind(new_hash)
+        .bind(to)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     pub(crate) async fn set_notice(&self, hash: &[u8], notice: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE cookies SET notice = $2 WHERE hash = $1")
             .bind(hash)

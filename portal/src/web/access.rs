@@ -26,10 +26,12 @@ use super::{
 use crate::{
     access::{self, ServiceId},
     client_addr::ClientAddr,
+    config::Follow,
     grants::{self, Wanted},
     live::LiveCookie,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
+    shared::Sharing,
     text::{Words, fill},
 };
 
@@ -60,7 +62,10 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
     if !here {
         let proven = cookie.source().map(|from| from.ip().to_string());
         let proven = proven.unwrap_or_default();
-        let text = &words.access.other_address;
+        let text = match portal.config.portal.follow {
+            Follow::Refuse => &words.access.other_address,
+            Follow::Code | Follow::Move => &words.follow.offer,
+        };
         page.notices.push(Notice::info(fill(
             text,
             &[("from", &proven), ("address", &address)],
@@ -81,13 +86,10 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         }
     };
     let now = portal.now();
-    let shared = held.iter().any(|grant| {
-        from.is_some_and(|from| grant.source.covers(from.ip()))
-            && grant
-                .holders
-                .iter()
-                .any(|holder| holder.user != cookie.user_name())
-    });
+    let shared = match from {
+        Some(from) => shared_words(portal, visit, cookie, from).await,
+        None => None,
+    };
     let families = from.and_then(|from| families::part(portal, visit, cookie, &held, from));
     let (rows, elsewhere) = rows(portal, visit, cookie, &allowed, &held, now);
     if here
@@ -103,10 +105,43 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         rows,
         elsewhere,
         here,
+        follow: portal.config.portal.follow,
         shared,
         families,
     };
     Ok(render(visit, StatusCode::OK, &page))
+}
+
+/// What is known of others at this address; None: nothing, or nobody can say now.
+async fn shared_words(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    from: ClientAddr,
+) -> Option<String> {
+    let asked = portal.sharing(cookie.user_name(), cookie.user_id(), from);
+    let sharing = asked.await.unwrap_or_else(|failure| {
+        tracing::warn!(request = %visit.id, %failure, "whether an address is shared is not known");
+        Sharing::Alone
+    });
+    let words = portal.texts.of(visit.language);
+    let said = match sharing {
+        Sharing::Alone => return None,
+        Sharing::Held => &words.access.shared,
+        Sharing::Listed => &words.access.shared_listed,
+        Sharing::Seen => &words.access.shared_seen,
+    };
+    let short = portal.longest(sharing).map(|seconds| {
+        let time = times::length(seconds, words);
+        fill(&words.access.shared_short, &[("time", &time)])
+    });
+    Some(
+        [Some(said.clone()), short]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 /// The services the person may open now, by the directory's groups of now.
@@ -259,7 +294,9 @@ async fn ask_agent(
     let Some(proof) = FactorsPassed::new(Evidence::Cookie(cookie.clone(), account)) else {
         return Ok(again(portal, visit, cookie, "/?say=again").await);
     };
-    let wanted = wanted.into_iter().map(Wanted::from).collect();
+    let user = cookie.user_name();
+    let sharing = portal.sharing(user, cookie.user_id(), from).await?;
+    let wanted = portal.shortened(sharing, &services, wanted.into_iter().map(Wanted::from));
     let opened = grants::open(portal.grants.as_ref(), proof, from, wanted, &visit.id).await;
     if portal.withdraw_if_ended(cookie, from, &visit.id).await? {
         return Ok(Redirect::to("/?say=again").into_response());

@@ -170,7 +170,10 @@ async fn let_in(
             from.ip(),
             proof.factors(),
         );
-        let wanted = allowed.into_iter().map(Wanted::from).collect();
+        let account = proof.account();
+        let sharing = portal.sharing(&account.name, &account.id, from).await?;
+        let wanted = allowed.into_iter().map(Wanted::from);
+        let wanted = portal.shortened(sharing, &services, wanted);
         let grants = portal.grants.as_ref();
         let opened = grants::open(grants, proof, from, wanted, &visit.id).await;
         if portal.withdraw_if_ended(&live, from, &visit.id).await? {

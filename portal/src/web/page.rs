@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{statics, times, times::Moment, visit::Visit};
 use crate::{
+    config::Follow,
     portal::Portal,
     text::{Language, Words},
 };
@@ -160,7 +161,10 @@ pub(super) struct AccessPage<'a> {
     pub(super) elsewhere: Vec<AccessRow>,
     /// May open and extend from this address.
     pub(super) here: bool,
-    pub(super) shared: bool,
+    /// What else this cookie may do about it.
+    pub(super) follow: Follow,
+    /// What is known of others at this address.
+    pub(super) shared: Option<String>,
     pub(super) families: Option<FamiliesPart>,
 }
 

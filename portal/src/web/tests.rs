@@ -4,5 +4,7 @@ mod access;
 mod captive;
 mod cross;
 mod enrolment;
+mod follow;
 mod login;
 mod robust;
+mod shared;

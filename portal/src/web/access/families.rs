@@ -51,7 +51,10 @@ pub(super) fn part(
     // Once after opening or extending; not again after a crossing, or it would never end.
     let said = visit.notice.as_deref().and_then(|id| cookie.notice(id));
     let auto = rows.iter().any(|row| row.open && !row.other)
-        && said.is_some_and(|said| said.contains("opened:") || said.contains("extended:"));
+        && said.is_some_and(|said| {
+            let begun = ["opened:", "extended:", "moved:"];
+            begun.iter().any(|word| said.contains(word))
+        });
     Some(FamiliesPart {
         rows,
         auto,

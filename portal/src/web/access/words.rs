@@ -6,7 +6,7 @@ use crate::{
     family::Family,
     grants::{GrantsError, Opened},
     text::{Words, fill},
-    web::page::Notice,
+    web::{page::Notice, times},
 };
 
 /// What became of each service, as words for [`notices`]: `opened:web,ssh full:db`.
@@ -58,6 +58,13 @@ pub(in crate::web) fn notices(said: &str, words: &Words) -> Vec<Notice> {
                 "down" => Notice::bad(text(&access.failed_down)),
                 "joined-v4" => joined(words, Family::V4, &names),
                 "joined-v6" => joined(words, Family::V6, &names),
+                "moved" if names.is_empty() => Notice::good(&words.follow.moved_none),
+                "moved" => Notice::good(text(&words.follow.moved)),
+                "move-code" => Notice::bad(&words.follow.wrong),
+                "move-wait" => {
+                    let wait = times::length(names.parse().unwrap_or(1), words);
+                    Notice::bad(fill(&words.login.wait, &[("wait", &wait)]))
+                }
                 "cross-stale" => Notice::bad(&words.cross.stale),
                 "cross-moved" => Notice::bad(&words.cross.moved),
                 "refused" => Notice::bad(text(&access.failed_refused)),
