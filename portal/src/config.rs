@@ -7,6 +7,7 @@ mod dual_stack;
 mod follow;
 mod limits;
 mod network;
+mod probe;
 mod shared;
 mod shield;
 mod units;
@@ -17,6 +18,7 @@ pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
+pub(crate) use probe::Probe;
 pub(crate) use shared::Shared;
 pub(crate) use shield::Shield;
 pub(crate) use units::Length;
@@ -65,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) dual_stack: Option<DualStack>,
     #[serde(default)]
     pub(crate) access: Vec<Access>,
+    #[serde(default)]
+    pub(crate) probe: Vec<Probe>,
 }
 
 /// `[portal]`: names, addresses and files.

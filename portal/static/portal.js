@@ -1,5 +1,6 @@
 // Small comforts on top of pages that work without them: countdown, local times, copy button,
-// one submission per form, and the way over the other address family. Keeps nothing.
+// one submission per form, the way over the other address family, and a look whether a service
+// answers. Keeps nothing.
 "use strict";
 (() => {
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
@@ -79,6 +80,16 @@
   // Pages of a crossing go on by themselves, but not when somebody comes back to them.
   const step = document.querySelector("form[data-step]");
   if (step && performance.getEntriesByType("navigation")[0]?.type === "navigate") step.requestSubmit();
+
+  // Whether a service answers: any reply will do, and none can be read. Twice, because the first
+  // packets may be on their way while the door still opens.
+  for (const said of document.querySelectorAll("[data-probe]")) {
+    const look = () => fetch(said.dataset.probe, { mode: "no-cors", credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(5000) });
+    look().catch(look).then(
+      () => { said.textContent = said.dataset.up; },
+      () => { said.textContent = said.dataset.down; },
+    );
+  }
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) continue;

@@ -89,6 +89,38 @@ fn names_of_one_family_are_both_there_and_no_addresses() {
     }
 }
 
+#[test]
+fn a_probe_is_a_name_with_a_path() {
+    let with = |url: &str| {
+        parse(&format!(
+            "{GOOD}\n[[probe]]\nservice = \"web\"\nurl = {url:?}\n"
+        ))
+    };
+    for (url, origin) in [
+        ("https://web.example.com", "https://web.example.com"),
+        (
+            "https://web.example.com:8443/a/b?c=d",
+            "https://web.example.com:8443",
+        ),
+    ] {
+        let config = with(url).unwrap();
+        let probe = config.probe.first().unwrap();
+        assert_eq!(probe.url.to_string(), url);
+        assert_eq!(probe.url.origin().as_str(), origin);
+    }
+    for odd in [
+        "http://web.example.com/",
+        "https://198.51.100.10/",
+        "https:/",
+        "",
+        "https://web.example.com/a b",
+        "https://web.example.com;/",
+    ] {
+        let error = with(odd).unwrap_err();
+        assert!(error.starts_with("portal.toml:17:7"), "{odd}: {error}");
+    }
+}
+
 /// What is replaced in the good file, by what, where the error points, and what it says.
 const TABLE: &[(&str, &str, &str, &str)] = &[
     ("contact", "contcat", "4:1", "unknown field `contcat`"),

@@ -177,6 +177,7 @@ fn rows(
         service: grant.service.clone(),
         source: grant.source.to_string(),
         allowed: allowed.iter().any(|id| id.name() == grant.service),
+        probe: probe_of(portal, &grant.service),
         open: Some(open_row(portal, visit, words, grant, now)),
     };
     let from = visit.client.ok();
@@ -197,12 +198,19 @@ fn rows(
                 service: id.name().to_owned(),
                 source: String::new(),
                 allowed: true,
+                probe: None,
                 open: None,
             });
         }
     }
     rows.sort_by(|a, b| (a.open.is_none(), &a.service).cmp(&(b.open.is_none(), &b.service)));
     (rows, other.map(row).collect())
+}
+
+fn probe_of(portal: &Portal, service: &str) -> Option<String> {
+    let mut probes = portal.config.probe.iter();
+    let found = probes.find(|probe| probe.service == service)?;
+    Some(found.url.to_string())
 }
 
 fn open_row(

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, header};
 
-use crate::config::Config;
+use crate::config::{Config, Origin};
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -44,16 +44,17 @@ const UNLESS_SAID: [(HeaderName, HeaderValue); 2] = [
 ];
 
 /// The content security policy. Only where the portal has other names of its own may a page's form
-/// and script go there.
+/// and script go there; the script may look whether a listed service answers.
 pub(super) fn policy(config: &Config) -> HeaderValue {
-    let names: String = config
-        .origins()
-        .iter()
-        .map(|origin| format!(" {}", origin.as_str()))
-        .collect();
-    let connect = match names.is_empty() {
-        true => String::new(),
-        false => format!(" connect-src 'self'{names};"),
+    let origins = config.origins();
+    let list = |origins: &mut dyn Iterator<Item = &Origin>| -> String {
+        origins.map(|o| format!(" {}", o.as_str())).collect()
+    };
+    let names = list(&mut origins.iter());
+    let probed = list(&mut config.probe.iter().map(|probe| probe.url.origin()));
+    let connect = match (names.is_empty(), probed.is_empty()) {
+        (true, true) => String::new(),
+        _ => format!(" connect-src 'self'{names}{probed};"),
     };
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';{connect} \

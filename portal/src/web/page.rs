@@ -218,6 +218,8 @@ pub(super) struct AccessRow {
     pub(super) source: String,
     /// The rules allow opening it now.
     pub(super) allowed: bool,
+    /// Where the browser may look whether the service answers.
+    pub(super) probe: Option<String>,
     pub(super) open: Option<OpenRow>,
 }
 

@@ -73,6 +73,26 @@ async fn success_is_said_only_of_what_the_kernel_holds() {
 }
 
 #[tokio::test]
+async fn only_what_is_open_is_looked_at_and_only_there() {
+    let probe = "[[probe]]\nservice = \"web\"\nurl = \"https://web.example.com/health\"\n";
+    let site = Site::new(probe).await;
+    let (_, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let got = site.send(Ask::page("/access").as_(&cookie)).await;
+    let csp = got.headers.get("content-security-policy").unwrap();
+    let policy = "connect-src 'self' https://web.example.com; form-action 'self';";
+    assert!(csp.to_str().unwrap().contains(policy), "{csp:?}");
+    let probes = got
+        .body
+        .matches("data-probe=\"https://web.example.com/health\"");
+    assert_eq!(probes.count(), 1, "{}", got.body);
+    site.send(Ask::post("/access/close", &[]).as_(&cookie))
+        .await;
+    let page = site.send(Ask::page("/access").as_(&cookie)).await.body;
+    assert!(!page.contains("data-probe"), "{page}");
+}
+
+#[tokio::test]
 async fn a_cookie_opens_nothing_at_another_address() {
     let site = Site::new("").await;
     let (_, seed) = site.token("alice").await;
