@@ -10,13 +10,14 @@ use crate::{
     audit::draft,
     client_addr::ClientAddr,
     config::Origin,
-    directory::{Account, UserName},
+    directory::Account,
     family::Family,
     grants::{self, Opened, Wanted},
     live::LiveCookie,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
     random,
+    store::Place,
 };
 
 /// How long a crossing may take, in seconds: a script needs less than one, a person without scripts
@@ -132,11 +133,12 @@ impl Portal {
         new: ClientAddr,
         request_id: &str,
     ) -> Result<(), Failure> {
-        if cookie.source() == Some(new) {
+        if cookie.is_from(new) {
             return Ok(());
         }
-        let before = cookie.addresses().skip(1).find(|before| *before != new);
-        if let Some(before) = before {
+        let family = Family::of(new.ip());
+        let mut before = cookie.addresses();
+        if let Some(before) = before.find(|before| Family::of(before.ip()) == family) {
             let request = CloseRequest {
                 source: Some(before.ip().into()),
                 user: Some(cookie.user_name().to_owned()),
@@ -154,8 +156,18 @@ impl Portal {
         record.reason = source.map(|source| format!("the same browser as at {source}"));
         record.request_id = Some(request_id.to_owned());
         self.audit.write(record).await?;
-        let also = new.ip().to_string();
-        Ok(self.store.set_also(cookie.hash(), &also).await?)
+        let is_first = cookie
+            .source()
+            .is_some_and(|source| Family::of(source.ip()) == family);
+        let place = match is_first {
+            true => Place::Source,
+            false => Place::Also,
+        };
+        let address = new.ip().to_string();
+        Ok(self
+            .store
+            .set_address(cookie.hash(), place, &address)
+            .await?)
     }
 
     /// What the person has open at `old`, as far as the rules allow it at `new`, for what is left.
@@ -186,36 +198,5 @@ impl Portal {
             .filter_map(|service| Some(Wanted::length(left(&service)?, service)));
         let sharing = self.sharing(user, cookie.user_id(), new).await?;
         Ok(self.shortened(sharing, &services, wanted))
-    }
-
-    /// The cookie's person as the directory knows them now; None when they are gone or another one.
-    pub(crate) async fn account_of(&self, cookie: &LiveCookie) -> Result<Option<Account>, Failure> {
-        let Some(name) = UserName::parse(cookie.user_name()) else {
-            return Ok(None);
-        };
-        let found = self.directory.find(&name).await?;
-        Ok(found.filter(|account| account.id == cookie.user_id()))
-    }
-
-    /// Closes what was just opened if the person was locked out meanwhile. A lock-out ends cookies
-    /// first and grants second; so either it saw these grants, or this sees the cookie gone.
-    pub(crate) async fn withdraw_if_ended(
-        &self,
-        cookie: &LiveCookie,
-        from: ClientAddr,
-        request_id: &str,
-    ) -> Result<bool, Failure> {
-        if cookie.is_alive(&self.store).await? {
-            return Ok(false);
-        }
-        let request = CloseRequest {
-            source: Some(from.ip().into()),
-            user: Some(cookie.user_name().to_owned()),
-            reason: Some("the log-in ended while opening".into()),
-            request_id: Some(request_id.to_owned()),
-            ..CloseRequest::default()
-        };
-        self.grants.close(&request).await?;
-        Ok(true)
     }
 }

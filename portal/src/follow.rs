@@ -22,14 +22,23 @@ use crate::{
 /// How a move ended.
 #[derive(Debug)]
 pub(crate) enum Moved {
-    /// Here now: the cookie's new value, the cookie, what became of each service.
-    Here(String, LiveCookie, Vec<Opened>),
+    Here(Box<Here>),
     /// The code was wrong or used, or there were too many.
     WrongCode,
     /// Seconds to wait.
     Wait(i64),
     /// The policy lets nothing follow, or the log-in ended meanwhile: log in again.
     Ended,
+}
+
+/// What is new after a move.
+#[derive(Debug)]
+pub(crate) struct Here {
+    /// The cookie's new value, for the browser.
+    pub(crate) value: String,
+    pub(crate) cookie: LiveCookie,
+    /// What became of each service.
+    pub(crate) opened: Vec<Opened>,
 }
 
 impl Portal {
@@ -76,7 +85,13 @@ impl Portal {
         if self.withdraw_if_ended(&moved, to, request_id).await? {
             return Ok(Moved::Ended);
         }
-        Ok(Moved::Here(value, moved, opened))
+        let cookie = moved;
+        let here = Here {
+            value,
+            cookie,
+            opened,
+        };
+        Ok(Moved::Here(Box::new(here)))
     }
 
     /// A code of now, counted like a log-in's. None: it was right, and is used up.

@@ -27,6 +27,7 @@ mod pace;
 mod portal;
 mod proof;
 mod random;
+mod recheck;
 mod redeem;
 mod serve;
 mod shared;

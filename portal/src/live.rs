@@ -126,7 +126,7 @@ impl LiveCookie {
         self.addresses().any(|proven| proven == address)
     }
 
-    /// Where the person logged in from.
+    /// Where the person logged in from, or the same browser has moved by that family.
     pub(crate) fn source(&self) -> Option<ClientAddr> {
         self.source
     }

@@ -12,7 +12,7 @@ mod tokens;
 mod waits;
 
 pub(crate) use attempts::Attempt;
-pub(crate) use cookies::CookieRow;
+pub(crate) use cookies::{CookieRow, Place};
 pub(crate) use outbox::Kept;
 pub(crate) use tickets::NewTicket;
 pub(crate) use tokens::{NewToken, SuspendedBy, TokenRow, TokenState};

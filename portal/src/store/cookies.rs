@@ -19,6 +19,15 @@ pub(crate) struct CookieRow {
     pub(crate) notice: Option<String>,
 }
 
+/// Which of a cookie's two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of the family the person logged in by.
+    Source,
+    /// Of the other.
+    Also,
+}
+
 impl Store {
     /// False: the token was suspended or revoked meanwhile.
     pub(crate) async fn add_cookie(
@@ -80,10 +89,19 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn set_also(&self, hash: &[u8], also: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE cookies SET also = $2 WHERE hash = $1")
+    pub(crate) async fn set_address(
+        &self,
+        hash: &[u8],
+        place: Place,
+        address: &str,
+    ) -> Result<(), StoreError> {
+        let statement = match place {
+            Place::Source => "UPDATE cookies SET source = $2 WHERE hash = $1",
+            Place::Also => "UPDATE cookies SET also = $2 WHERE hash = $1",
+        };
+        sqlx::query(statement)
             .bind(hash)
-            .bind(also)
+            .bind(address)
             .execute(&self.writer)
             .await?;
         Ok(())

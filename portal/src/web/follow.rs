@@ -42,13 +42,13 @@ async fn moved(portal: &Portal, visit: &Visit, form: &Form) -> Result<Response, 
     }
     let code = form.text("code");
     let words = match portal.follow(cookie, to, code, &visit.id).await? {
-        Moved::Here(value, moved, opened) => {
-            let words = match opened_words("moved", &opened) {
+        Moved::Here(here) => {
+            let words = match opened_words("moved", &here.opened) {
                 words if words.is_empty() => "moved:".to_owned(),
                 words => words,
             };
-            let id = moved.leave_notice(&portal.store, &words).await?;
-            let cookie = [(header::SET_COOKIE, cookies::set_login(&value))];
+            let id = here.cookie.leave_notice(&portal.store, &words).await?;
+            let cookie = [(header::SET_COOKIE, cookies::set_login(&here.value))];
             let to = Redirect::to(&format!("/access?n={id}"));
             return Ok((AppendHeaders(cookie), to).into_response());
         }

@@ -238,6 +238,27 @@ async fn another_address_of_the_other_family_takes_the_place_of_the_first() {
     assert!(open.contains(&"web@2001:db8::8".to_owned()), "{open:?}");
 }
 
+/// Behind a carrier's NAT the IPv4 address may change while the IPv6 one stays.
+#[tokio::test]
+async fn another_address_of_the_first_family_takes_its_place_too() {
+    let alice = Alice::new().await;
+    let receipt = word(&alice.arrive(&alice.ticket().await, SIX).await, "receipt");
+    assert_eq!(alice.come_back(&receipt, SOURCE).await["good"], true);
+    let ask = Ask::post("/cross", &[]).from(SIX).with(&[JSON]);
+    let ticket = word(&alice.send(ask).await, "ticket");
+    let receipt = word(&alice.arrive(&ticket, "192.0.2.8").await, "receipt");
+    let end = alice.come_back(&receipt, SIX).await;
+    assert_eq!(end["said"], "IPv4 open: web, files.", "{end}");
+    let open = alice.site.agent.open();
+    let expected = [
+        "files@192.0.2.8",
+        "files@2001:db8::7",
+        "web@192.0.2.8",
+        "web@2001:db8::7",
+    ];
+    assert_eq!(open, expected);
+}
+
 #[tokio::test]
 async fn a_crossing_ends_with_its_log_in() {
     let alice = Alice::new().await;
