@@ -19,6 +19,11 @@ impl fmt::Debug for ClientAddr {
 }
 
 impl ClientAddr {
+    /// An address that was a client's when this portal wrote it into its database.
+    pub(crate) fn kept(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
     pub(crate) fn ip(self) -> IpAddr {
         self.0
     }

@@ -3,15 +3,23 @@
 
 mod access;
 mod directory;
+mod dual_stack;
+mod follow;
 mod limits;
 mod network;
+mod probe;
+mod shared;
 mod shield;
 mod units;
 
 pub(crate) use access::{Access, FactorKind};
 pub(crate) use directory::{Directory, LdapSettings};
+pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
+pub(crate) use probe::Probe;
+pub(crate) use shared::Shared;
 pub(crate) use shield::Shield;
 pub(crate) use units::Length;
 
@@ -54,7 +62,13 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) shield: Shield,
     #[serde(default)]
+    pub(crate) shared: Shared,
+    #[serde(default)]
+    pub(crate) dual_stack: Option<DualStack>,
+    #[serde(default)]
     pub(crate) access: Vec<Access>,
+    #[serde(default)]
+    pub(crate) probe: Vec<Probe>,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -84,6 +98,9 @@ pub(crate) struct Portal {
     /// A person who never had a token may enrol one with the password alone.
     #[serde(default)]
     pub(crate) enrol_at_first_login: bool,
+    /// What a live cookie may do at another address.
+    #[serde(default)]
+    pub(crate) follow: Follow,
     #[serde(default)]
     pub(crate) default_language: crate::text::Language,
     /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.
@@ -148,6 +165,20 @@ impl Portal {
 }
 
 impl Config {
+    /// Where browsers know this portal by, if it has names of one address family each.
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        let Some(dual) = &self.dual_stack else {
+            return Vec::new();
+        };
+        let mut origins = vec![dual.ipv4.clone(), dual.ipv6.clone()];
+        if let Ok(public) = Origin::parse(&self.portal.url())
+            && !origins.contains(&public)
+        {
+            origins.push(public);
+        }
+        origins
+    }
+
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
@@ -203,6 +234,9 @@ impl Config {
         }
         self.tls.check()?;
         self.limits.check()?;
+        if let Some(dual) = &self.dual_stack {
+            dual.check(portal.public_url.as_deref())?;
+        }
         self.access
             .iter()
             .try_for_each(|access| access.check().map_err(|m| ("factors", m)))

@@ -89,6 +89,41 @@ impl Grants for Client {
     }
 }
 
+/// What is asked for: a service, and for how long at most.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    service: ServiceId,
+    seconds: Option<u64>,
+}
+
+impl Wanted {
+    /// Not longer than so many seconds.
+    pub(crate) fn length(seconds: u64, service: ServiceId) -> Self {
+        let seconds = Some(seconds);
+        Self { service, seconds }
+    }
+
+    /// Not longer than `longest` seconds; `default` is what the service gives when nobody says.
+    pub(crate) fn at_most(self, longest: u64, default: u64) -> Self {
+        match self.seconds.unwrap_or(default) > longest {
+            true => Self::length(longest, self.service),
+            false => self,
+        }
+    }
+
+    pub(crate) fn service(&self) -> &ServiceId {
+        &self.service
+    }
+}
+
+/// For the service's own length.
+impl From<ServiceId> for Wanted {
+    fn from(service: ServiceId) -> Self {
+        let seconds = None;
+        Self { service, seconds }
+    }
+}
+
 /// How opening one service ended.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -102,16 +137,16 @@ pub(crate) async fn open(
     grants: &dyn Grants,
     proof: FactorsPassed,
     from: ClientAddr,
-    services: Vec<ServiceId>,
+    services: Vec<Wanted>,
     request_id: &str,
 ) -> Vec<Opened> {
     let mut opened = Vec::with_capacity(services.len());
-    for service in services {
+    for Wanted { service, seconds } in services {
         let request = GrantRequest {
             source: from.ip(),
             service: service.name().to_owned(),
             user: proof.user().to_owned(),
-            for_seconds: None,
+            for_seconds: seconds,
             exact: false,
             factor: Some(proof.factors().to_string()),
             reason: None,
@@ -131,7 +166,8 @@ pub(crate) async fn open(
     opened
 }
 
-/// Every grant that `user` holds, from one source or from all.
+/// Every grant that `user` holds, from one source or from all, as far as the kernel has it: what
+/// stands in the ledger only is not open.
 pub(crate) async fn held_by(
     grants: &dyn Grants,
     user: &str,
@@ -146,7 +182,7 @@ pub(crate) async fn held_by(
     // A person holds a handful; the bound is against an agent that never ends its pages.
     for _ in 0..100 {
         let page = grants.grants(&query).await?;
-        all.extend(page.grants);
+        all.extend(page.grants.into_iter().filter(|grant| grant.in_kernel));
         match page.next {
             Some(next) => query.after = Some(next),
             None => break,

@@ -1,8 +1,6 @@
 //! Live cookies: proof, for a while, that a person logged in from an address. Only the hash of a
 //! cookie is stored; it ends when idle, when old, at log-off and at lock-out.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -24,7 +22,8 @@ pub(crate) struct LiveCookie {
     hash: Vec<u8>,
     user_id: String,
     user_name: String,
-    source: Option<IpAddr>,
+    source: Option<ClientAddr>,
+    also: Option<ClientAddr>,
     factors: Factors,
     token: String,
     created: i64,
@@ -46,6 +45,7 @@ impl LiveCookie {
             user_id: proof.account().id.clone(),
             user_name: proof.user().to_owned(),
             source: from.ip().to_string(),
+            also: None,
             factors: proof.factors().to_string(),
             token: proof.token().to_owned(),
             created: now.as_second(),
@@ -82,7 +82,8 @@ impl LiveCookie {
     fn from_row(hash: Vec<u8>, row: CookieRow) -> Self {
         Self {
             hash,
-            source: row.source.parse().ok(),
+            source: ClientAddr::kept(&row.source),
+            also: row.also.as_deref().and_then(ClientAddr::kept),
             factors: Factors::parse(&row.factors),
             user_id: row.user_id,
             user_name: row.user_name,
@@ -119,18 +120,50 @@ impl LiveCookie {
         store.has_cookie(&self.hash).await
     }
 
-    /// True: the person proved themselves from exactly this address, so it may be opened.
+    /// True: the person proved themselves from exactly this address, or the same browser from it
+    /// afterwards, so it may be opened.
     pub(crate) fn is_from(&self, address: ClientAddr) -> bool {
-        self.source == Some(address.ip())
+        self.addresses().any(|proven| proven == address)
     }
 
-    pub(crate) fn source(&self) -> Option<IpAddr> {
+    /// Where the person logged in from, or the same browser has moved by that family.
+    pub(crate) fn source(&self) -> Option<ClientAddr> {
         self.source
+    }
+
+    /// Where the browser was proven to be: one address, or one of each family.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = ClientAddr> + use<> {
+        self.source.into_iter().chain(self.also)
     }
 
     /// True: the log-in is recent enough to change tokens.
     pub(crate) fn is_fresh(&self, limits: &Limits, now: Timestamp) -> bool {
         now.as_second() - self.created <= limits.fresh.seconds()
+    }
+
+    /// Takes it to another address, with another value. None: it ended or moved meanwhile.
+    pub(crate) async fn move_to(
+        &self,
+        store: &Store,
+        to: ClientAddr,
+    ) -> Result<Option<(String, Self)>, StoreError> {
+        let Some(from) = self.source else {
+            return Ok(None);
+        };
+        let value = random::handle();
+        let hash = random::digest(&value);
+        let (from, source) = (from.ip().to_string(), to.ip().to_string());
+        let done = store
+            .move_cookie((&self.hash, &from), (&hash, &source))
+            .await?;
+        let moved = Self {
+            hash,
+            source: Some(to),
+            also: None,
+            notice: None,
+            ..self.clone()
+        };
+        Ok(done.then_some((value, moved)))
     }
 
     /// Keeps words to be said on the page after the redirect; gives the id to ask for them with.

@@ -94,7 +94,8 @@ pub(crate) enum Evidence {
     PasswordAndCode(PasswordPassed, CodePassed),
     /// Just now: a code alone, for services listed so.
     CodeAlone(Account, CodePassed),
-    /// A live cookie of a log-in from this very address, and the account as it is now.
+    /// A live cookie whose browser was proven to be at the address that is to be opened, and the
+    /// account as it is now.
     Cookie(LiveCookie, Account),
 }
 

@@ -188,6 +188,7 @@ async fn tidy(portal: &Portal) -> Result<(), crate::store::StoreError> {
         .drop_old_cookies(seen_before, now - limits.cookie_max.seconds())
         .await?;
     portal.store.drop_expired_pending(now).await?;
+    portal.store.drop_expired_crossings(now).await?;
     let keep = i64::from(limits.failures_in_a_row.value());
     portal.store.drop_old_waits(now - 24 * 3600, keep).await
 }

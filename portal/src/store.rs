@@ -4,6 +4,7 @@
 mod attempts;
 mod barred;
 mod cookies;
+mod crossings;
 mod outbox;
 mod reseal;
 mod tickets;
@@ -11,7 +12,7 @@ mod tokens;
 mod waits;
 
 pub(crate) use attempts::Attempt;
-pub(crate) use cookies::CookieRow;
+pub(crate) use cookies::{CookieRow, Place};
 pub(crate) use outbox::Kept;
 pub(crate) use tickets::NewTicket;
 pub(crate) use tokens::{NewToken, SuspendedBy, TokenRow, TokenState};

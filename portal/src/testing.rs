@@ -49,6 +49,7 @@ pub(crate) struct FakeAgent {
     pub(crate) grants: Mutex<Vec<Grant>>,
     pub(crate) audit: Mutex<Vec<AuditDraft>>,
     pub(crate) denied: Mutex<Vec<DenyRequest>>,
+    pub(crate) lengths: Mutex<Vec<Option<u64>>>,
 }
 
 impl FakeAgent {
@@ -60,6 +61,7 @@ impl FakeAgent {
             grants: Mutex::default(),
             audit: Mutex::default(),
             denied: Mutex::default(),
+            lengths: Mutex::default(),
         })
     }
 
@@ -75,6 +77,22 @@ impl FakeAgent {
             .iter()
             .map(|record| record.outcome.clone())
             .collect()
+    }
+
+    /// Somebody else joins every grant from a source.
+    pub(crate) fn also_held_by(&self, user: &str, source: &str) {
+        for grant in self.grants.lock().unwrap().iter_mut() {
+            if grant.source.to_string() == source {
+                let mut holder = grant.holders[0].clone();
+                holder.user = user.to_owned();
+                grant.holders.push(holder);
+            }
+        }
+    }
+
+    /// The length that each request for a grant named.
+    pub(crate) fn lengths(&self) -> Vec<Option<u64>> {
+        self.lengths.lock().unwrap().clone()
     }
 
     /// `service@source` of every grant.
@@ -184,7 +202,10 @@ impl Grants for FakeAgent {
         }
         self.answer(|| {
             let now = self.clock.now();
-            let deadline = now.checked_add(SignedDuration::from_hours(8)).unwrap();
+            self.lengths.lock().unwrap().push(request.for_seconds);
+            let seconds = request.for_seconds.unwrap_or(8 * 3600);
+            let length = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+            let deadline = now.checked_add(length).unwrap();
             let holder = Holder {
                 user: request.user.clone(),
                 factor: request.factor.clone(),
@@ -197,7 +218,7 @@ impl Grants for FakeAgent {
                 service: request.service.clone(),
                 holders: vec![holder],
                 deadline,
-                remaining_seconds: 8 * 3600,
+                remaining_seconds: seconds,
                 packets: 1_234_567,
                 last_seen: None,
                 in_kernel: !self.lies.load(Ordering::SeqCst),

@@ -128,9 +128,16 @@ words! {
     }
     access: AccessWords {
         title, empty, open, closed, ending, until, left, packets, last_seen, never, elsewhere,
-        extend, extend_all, close, close_all, open_selected, choose, shared, opened, extended,
+        extend, extend_all, close, close_all, open_selected, choose, shared, shared_listed, shared_seen, shared_short, opened, extended,
         closed_done, closed_none, failed_full, failed_lockdown, failed_down, failed_refused, soon,
-        unknown, other_address, sign_in_again,
+        unknown, other_address, sign_in_again, try_it, answers, answers_not,
+    }
+    cross: CrossWords {
+        title, open, shut, unknown, offer, working, unreachable, stale, moved, joined, joined_none,
+        go_title, go_text, go, seen_title, seen, back, confirm_title, confirm, confirm_button,
+    }
+    follow: FollowWords {
+        offer, submit, moved, moved_none, wrong,
     }
     devices: DevicesWords {
         title, lead, created, last_used, never, pending, active, suspended, suspended_operator,

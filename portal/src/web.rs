@@ -2,9 +2,12 @@
 //! carries the same security headers; handlers decide nothing that a check elsewhere decides.
 
 mod access;
+mod captive;
 mod cookies;
+mod cross;
 mod devices;
 mod failed;
+mod follow;
 mod form;
 mod headers;
 mod health;
@@ -28,16 +31,45 @@ use axum::{
 use http::StatusCode;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
-use crate::portal::Portal;
+use crate::{config::Origin, portal::Portal};
 use page::{HelpPage, render};
 use visit::Visit;
 
 /// The portal as a service. Each request needs a `Peer` among its extensions.
 pub(crate) fn router(portal: Arc<Portal>) -> Router {
-    let csrf = CsrfLayer::new().with_rejection_response(|_: ProtectionError| {
-        // The layer stands outside the handlers; `failed::dress` makes a page of this.
-        failed::Kind::CrossSite.into_response()
-    });
+    let policy = headers::policy(&portal.config);
+    let names = portal.config.origins();
+    let pages = match names.is_empty() {
+        true => pages().layer(csrf(&[])),
+        false => pages()
+            .route("/cross", post(cross::leave))
+            .layer(csrf(&[]))
+            .merge(cross::from_other_names().layer(csrf(&names))),
+    };
+    pages
+        .fallback(async || failed::Kind::NotFound)
+        .method_not_allowed_fallback(async || failed::Kind::Method)
+        .layer(middleware::from_fn_with_state(
+            portal.clone(),
+            failed::dress,
+        ))
+        .layer(middleware::from_fn_with_state(policy, headers::secure))
+        .with_state(portal)
+}
+
+/// Refuses what another site makes a browser send, but for the portal's own other names.
+fn csrf(names: &[Origin]) -> CsrfLayer<fn(ProtectionError) -> Response> {
+    // The layer stands outside the handlers; `failed::dress` makes a page of this.
+    let refuse: fn(ProtectionError) -> Response = |_| failed::Kind::CrossSite.into_response();
+    let layer = CsrfLayer::new().with_rejection_response(refuse);
+    names.iter().fold(layer, |layer, name| {
+        // A name that the layer cannot read is not let in.
+        let with = layer.clone().add_trusted_origin(name.as_str());
+        with.unwrap_or(layer)
+    })
+}
+
+fn pages() -> Router<Arc<Portal>> {
     Router::new()
         .route("/", get(login::show))
         .route("/login", post(login::log_in))
@@ -46,6 +78,7 @@ pub(crate) fn router(portal: Arc<Portal>) -> Router {
         .route("/access/open", post(access::open))
         .route("/access/extend", post(access::extend))
         .route("/access/close", post(access::close))
+        .route("/access/move", post(follow::follow))
         .route("/devices", get(devices::show))
         .route("/devices/enrol", post(devices::enrol))
         .route("/devices/confirm", post(devices::confirm))
@@ -59,16 +92,8 @@ pub(crate) fn router(portal: Arc<Portal>) -> Router {
         .route("/help", get(help))
         .route("/language", post(login::language))
         .route("/health", get(health::health))
+        .route("/captive", get(captive::show))
         .route("/static/{name}", get(statics::file))
-        .fallback(async || failed::Kind::NotFound)
-        .method_not_allowed_fallback(async || failed::Kind::Method)
-        .layer(csrf)
-        .layer(middleware::from_fn_with_state(
-            portal.clone(),
-            failed::dress,
-        ))
-        .layer(middleware::from_fn(headers::secure))
-        .with_state(portal)
 }
 
 async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {

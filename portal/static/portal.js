@@ -1,5 +1,6 @@
-// Small comforts on top of pages that work without them: countdown, local times, copy button, and
-// one submission per form. Loads nothing, sends nothing, keeps nothing.
+// Small comforts on top of pages that work without them: countdown, local times, copy button,
+// one submission per form, the way over the other address family, and a look whether a service
+// answers. Keeps nothing.
 "use strict";
 (() => {
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
@@ -48,6 +49,46 @@
       time.textContent = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { ...clock, ...day }).format(at);
     }
     zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  // The other address family: to the portal's other name with a ticket, back with its receipt.
+  const cross = document.querySelector("form[data-cross]");
+  if (cross) {
+    const said = document.querySelector("[data-cross-said]");
+    const texts = cross.dataset;
+    const ask = async (url, fields, credentials) => {
+      const headers = { Accept: "application/json" };
+      const reply = await fetch(url, { method: "POST", headers, credentials, body: new URLSearchParams(fields), signal: AbortSignal.timeout(8000) });
+      return reply.json();
+    };
+    const go = async () => {
+      said.textContent = texts.working;
+      const { to, ticket } = await ask("/cross", {}, "same-origin");
+      const { receipt } = await ask(to, { ticket }, "omit").catch(() => { throw texts.unreachable; });
+      if (!receipt) throw texts.refused;
+      const end = await ask("/cross/return", { receipt, asked: "yes" }, "same-origin");
+      said.textContent = end.said;
+      if (!end.good) return;
+      const badge = document.querySelector("[data-cross-badge]");
+      badge.textContent = texts.open;
+      badge.className = "badge good";
+    };
+    // The button does it by pages: browsers may forbid a script what they allow a person.
+    const start = () => go().catch((why) => { said.textContent = typeof why === "string" ? why : texts.refused; });
+    if ("auto" in texts) start();
+  }
+  // Pages of a crossing go on by themselves, but not when somebody comes back to them.
+  const step = document.querySelector("form[data-step]");
+  if (step && performance.getEntriesByType("navigation")[0]?.type === "navigate") step.requestSubmit();
+
+  // Whether a service answers: any reply will do, and none can be read. Twice, because the first
+  // packets may be on their way while the door still opens.
+  for (const said of document.querySelectorAll("[data-probe]")) {
+    const look = () => fetch(said.dataset.probe, { mode: "no-cors", credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(5000) });
+    look().catch(look).then(
+      () => { said.textContent = said.dataset.up; },
+      () => { said.textContent = said.dataset.down; },
+    );
   }
 
   for (const button of document.querySelectorAll("[data-copy]")) {

@@ -1,7 +1,12 @@
 //! A real Chromium at the client, driven through chromedriver. It sees only the test's network,
 //! and its pictures are kept under `target/screenshots`.
 
-use std::{fs, net::TcpStream, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, TcpStream},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::{Client, ClientBuilder, Locator, wd::Capabilities};
@@ -24,6 +29,9 @@ pub enum Device {
     Desktop,
     /// A desktop whose browser runs no script of any page.
     DesktopWithoutScripts,
+    /// A desktop whose browser asks before a page may reach another address of the local network.
+    /// Nobody answers.
+    DesktopThatAsks,
 }
 
 impl Device {
@@ -32,6 +40,7 @@ impl Device {
             Self::Phone => "phone",
             Self::Desktop => "desktop",
             Self::DesktopWithoutScripts => "scriptless",
+            Self::DesktopThatAsks => "asking",
         }
     }
 }
@@ -58,6 +67,21 @@ pub fn driver(rig: &Rig) -> Result<Daemon> {
 
 /// Opens a browser of this device and language. Call inside [`at_client`].
 pub async fn open(rig: &Rig, device: Device, language: &str) -> Result<Visit> {
+    open_where(rig, device, language, &[]).await
+}
+
+/// The same where names stand for these addresses, as DNS would say.
+pub async fn open_where(
+    rig: &Rig,
+    device: Device,
+    language: &str,
+    names: &[(&str, IpAddr)],
+) -> Result<Visit> {
+    let rules = names.iter().map(|(name, address)| match address {
+        IpAddr::V4(ip) => format!("MAP {name} {ip}"),
+        IpAddr::V6(ip) => format!("MAP {name} [{ip}]"),
+    });
+    let rules = rules.collect::<Vec<_>>().join(", ");
     let profile = rig.path("browser").join("profile");
     let mut options = json!({
         "binary": tools::program("chromium")?,
@@ -66,9 +90,16 @@ pub async fn open(rig: &Rig, device: Device, language: &str) -> Result<Visit> {
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--window-size=1280,900",
             format!("--user-data-dir={}", profile.display()), format!("--lang={language}"),
+            format!("--host-resolver-rules={rules}"),
         ],
         "prefs": { "intl.accept_languages": language },
     });
+    if device != Device::DesktopThatAsks
+        && let Some(arguments) = options.pointer_mut("/args").and_then(Value::as_array_mut)
+    {
+        // Chromium takes addresses set aside for documentation for local ones.
+        arguments.push(json!("--disable-features=LocalNetworkAccessChecks"));
+    }
     if device == Device::DesktopWithoutScripts
         && let Some(prefs) = options.pointer_mut("/prefs").and_then(Value::as_object_mut)
     {
@@ -207,6 +238,22 @@ impl Visit {
             .with_context(|| format!("no {selector} on the page"))?
             .text()
             .await?)
+    }
+
+    /// Waits up to ten seconds until the first element that a selector finds says this.
+    pub async fn says(&self, selector: &str, text: &str) -> Result<()> {
+        for _ in 0..200 {
+            if self
+                .text(selector)
+                .await
+                .is_ok_and(|said| said.contains(text))
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let said = self.text(selector).await?;
+        anyhow::bail!("{selector} does not say {text:?} but {said:?}")
     }
 
     pub async fn count(&self, selector: &str) -> Result<usize> {

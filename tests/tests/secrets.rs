@@ -6,7 +6,10 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use tests::{
     Agent, Rig,
-    portal::{ALICE_PASSWORD, ALICE_SECRET, Alice, BOB_PASSWORD, BOB_SECRET, Office},
+    portal::{
+        ALICE_PASSWORD, ALICE_SECRET, Alice, BOB_PASSWORD, BOB_SECRET, Office, portal_config,
+    },
+    rig::replaced,
 };
 use xtask::codes::Phone;
 
@@ -31,12 +34,26 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
         .any(|part| part == secret.as_bytes())
 }
 
+/// The value of a hidden field.
+fn hidden(body: &str, name: &str) -> Result<String> {
+    let rest = body.split(&format!("name=\"{name}\" value=\"")).nth(1);
+    let value = rest.and_then(|rest| rest.split('"').next());
+    let value = value.filter(|value| !value.is_empty());
+    Ok(value.with_context(|| format!("no {name}"))?.to_owned())
+}
+
 #[test]
 fn no_secret_is_logged_or_stored_in_the_clear() -> Result<()> {
     let rig = Rig::gateway()?;
     rig.serve()?;
     let agent = Agent::start(&rig)?;
-    let office = Office::open(&rig)?.with_people()?;
+    let config = replaced(
+        &portal_config(&rig),
+        "[portal]",
+        "[portal]\npublic_url = \"https://access.example.com:8443\"",
+    )? + "[dual_stack]\nipv4 = \"https://v4.access.example.com\"\n\
+          ipv6 = \"https://v6.access.example.com\"\n";
+    let office = Office::open_with(&rig, &config)?.with_people()?;
     let said = office.admin_ok(&["--json", "ticket", "issue", "--user", "bob"], "")?;
     let portal = office.run(&rig)?;
     let mut secrets = vec![
@@ -64,6 +81,15 @@ fn no_secret_is_logged_or_stored_in_the_clear() -> Result<()> {
         .to_owned();
     ensure!(cookie.len() >= 20, "a cookie of {} letters", cookie.len());
     secrets.push(cookie);
+    let go = alice
+        .browser
+        .post(&format!("{}/cross", portal.url()), &[])?;
+    let ticket_over = hidden(&go.body, "ticket")?;
+    let seen = alice.browser.post(
+        &format!("{}/cross/arrive", portal.url_v6()),
+        &[("ticket", &ticket_over)],
+    )?;
+    secrets.extend([ticket_over, hidden(&seen.body, "receipt")?]);
     secrets.push(alice.phone.last()?);
     let code = alice.phone.fresh()?;
     portal.log_in(&alice.browser, "alice", "a mistyped password", &code)?;

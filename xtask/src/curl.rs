@@ -2,6 +2,7 @@
 //! nothing secret belongs in an argv.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -18,6 +19,7 @@ pub struct Browser {
     ca: PathBuf,
     cookies: PathBuf,
     headers: Vec<String>,
+    names: Vec<String>,
 }
 
 /// A reply.
@@ -50,6 +52,7 @@ impl Browser {
             ca: ca.to_owned(),
             cookies: cookies.into(),
             headers: Vec::new(),
+            names: Vec::new(),
         }
     }
 
@@ -57,6 +60,17 @@ impl Browser {
     #[must_use]
     pub fn with_header(mut self, line: &str) -> Self {
         self.headers.push(line.to_owned());
+        self
+    }
+
+    /// The same browser where a name stands for this address and port, as DNS would say.
+    #[must_use]
+    pub fn with_name(mut self, name: &str, at: SocketAddr) -> Self {
+        let (ip, port) = (at.ip(), at.port());
+        self.names.push(match at {
+            SocketAddr::V4(_) => format!("{name}:{port}:{ip}"),
+            SocketAddr::V6(_) => format!("{name}:{port}:[{ip}]"),
+        });
         self
     }
 
@@ -87,6 +101,7 @@ impl Browser {
             .arg("--cookie-jar")
             .arg(&self.cookies)
             .args(self.headers.iter().flat_map(|line| ["--header", line]))
+            .args(self.names.iter().flat_map(|name| ["--resolve", name]))
             .args(arguments)
             .arg(url);
         let start = clock::instant();

@@ -1,5 +1,7 @@
 //! `sekisho list`: who is open now, or what is denied.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use agent_api::{Grant, GrantQuery, Source};
 use clap::Args;
 use jiff::Timestamp;
@@ -98,6 +100,23 @@ fn show(grants: &[Grant], now: Timestamp) {
         }
     }
     print::print_table(&table);
+    for (source, people) in people(grants) {
+        if people.len() > 1 {
+            let names: Vec<&str> = people.iter().copied().collect();
+            let (many, names) = (names.len(), names.join(", "));
+            print::line(format!("{source} is shared by {many}: {names}"));
+        }
+    }
+}
+
+/// Who holds something at each source, whatever the service.
+fn people(grants: &[Grant]) -> BTreeMap<Source, BTreeSet<&str>> {
+    let mut people = BTreeMap::<Source, BTreeSet<&str>>::new();
+    for grant in grants {
+        let users = grant.holders.iter().map(|holder| holder.user.as_str());
+        people.entry(grant.source).or_default().extend(users);
+    }
+    people
 }
 
 async fn denied(ask: &Ask, now: Timestamp) -> anyhow::Result<()> {

@@ -43,6 +43,84 @@ fn a_short_file_is_enough_and_its_defaults_are_the_documented_ones() {
     );
 }
 
+#[test]
+fn names_of_one_family_are_both_there_and_no_addresses() {
+    let with = |url: &str, table: &str| {
+        let text = GOOD.replace("[tls]", &format!("{url}\n[tls]"));
+        parse(&format!("{text}\n[dual_stack]\n{table}"))
+    };
+    let url = "public_url = \"https://access.example.com:8443/\"";
+    let both = "ipv4 = \"https://v4.example.com\"\nipv6 = \"https://v6.example.com:8443\"";
+    let config = with(url, both).unwrap();
+    let origins: Vec<String> = config
+        .origins()
+        .iter()
+        .map(|origin| format!("{} {}", origin.as_str(), origin.host()))
+        .collect();
+    assert_eq!(
+        origins,
+        [
+            "https://v4.example.com v4.example.com",
+            "https://v6.example.com:8443 v6.example.com",
+            "https://access.example.com:8443 access.example.com",
+        ]
+    );
+    assert!(parse(GOOD).unwrap().origins().is_empty());
+    let refused = |url: &str, table: &str| with(url, table).unwrap_err();
+    assert!(refused("", both).contains("needs public_url"));
+    assert!(refused(url, "ipv4 = \"https://v4.example.com\"").contains("missing field `ipv6`"));
+    let same = both.replace("v6.example.com:8443", "v4.example.com");
+    assert!(refused(url, &same).contains("two names"));
+    for odd in [
+        "http://v4.example.com",
+        "https://",
+        "https://192.0.2.1",
+        "https://[2001:db8::1]:8443",
+        "https://V4.example.com",
+        "https://v4.example.com/",
+        "https://v4.example.com:443",
+        "https://v4.example.com:08443",
+        "https://a@v4.example.com",
+        "https://v4.example.com;script-src",
+        "https://*.example.com",
+    ] {
+        let error = refused(url, &both.replace("https://v4.example.com", odd));
+        assert!(error.starts_with("portal.toml:17:8"), "{odd}: {error}");
+    }
+}
+
+#[test]
+fn a_probe_is_a_name_with_a_path() {
+    let with = |url: &str| {
+        parse(&format!(
+            "{GOOD}\n[[probe]]\nservice = \"web\"\nurl = {url:?}\n"
+        ))
+    };
+    for (url, origin) in [
+        ("https://web.example.com", "https://web.example.com"),
+        (
+            "https://web.example.com:8443/a/b?c=d",
+            "https://web.example.com:8443",
+        ),
+    ] {
+        let config = with(url).unwrap();
+        let probe = config.probe.first().unwrap();
+        assert_eq!(probe.url.to_string(), url);
+        assert_eq!(probe.url.origin().as_str(), origin);
+    }
+    for odd in [
+        "http://web.example.com/",
+        "https://198.51.100.10/",
+        "https:/",
+        "",
+        "https://web.example.com/a b",
+        "https://web.example.com;/",
+    ] {
+        let error = with(odd).unwrap_err();
+        assert!(error.starts_with("portal.toml:17:7"), "{odd}: {error}");
+    }
+}
+
 /// What is replaced in the good file, by what, where the error points, and what it says.
 const TABLE: &[(&str, &str, &str, &str)] = &[
     ("contact", "contcat", "4:1", "unknown field `contcat`"),

@@ -2,6 +2,7 @@
 //! other addresses, or near their end. The CA stays, so that clients who trust it go on trusting.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -15,7 +16,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-use crate::config::Portal;
+use crate::config::Config;
 
 const LIFE_DAYS: i32 = 397;
 const RENEW_DAYS: i32 = 30;
@@ -43,7 +44,8 @@ pub(super) struct SelfSigned {
 }
 
 impl SelfSigned {
-    pub(super) fn new(directory: PathBuf, portal: &Portal) -> Self {
+    pub(super) fn new(directory: PathBuf, config: &Config) -> Self {
+        let portal = &config.portal;
         let mut names: Vec<String> = portal
             .listen
             .iter()
@@ -54,8 +56,11 @@ impl SelfSigned {
             .as_deref()
             .and_then(|url| url.strip_prefix("https://"));
         names.extend(host.map(|host| host.split(['/', ':']).next().unwrap_or(host).to_owned()));
+        let origins = config.origins();
+        names.extend(origins.iter().map(|origin| origin.host().to_owned()));
         names.push("localhost".into());
-        names.dedup();
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
         Self {
             directory,
             names,

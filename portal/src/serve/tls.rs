@@ -37,7 +37,7 @@ impl Certificates {
         let (certificate, key, own) = match config.tls.source() {
             Some(CertificateSource::Files { certificate, key }) => (certificate, key, None),
             Some(CertificateSource::SelfSigned { directory }) => {
-                let own = SelfSigned::new(directory, &config.portal);
+                let own = SelfSigned::new(directory, config);
                 own.renew(Clock::system().now())?;
                 let (certificate, key) = own.files();
                 (certificate, key, Some(own))

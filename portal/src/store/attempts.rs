@@ -46,6 +46,24 @@ impl Store {
         Ok(())
     }
 
+    /// How many others logged in from an address since then.
+    pub(crate) async fn others_seen(
+        &self,
+        source: &str,
+        user_id: &str,
+        since: i64,
+    ) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT COUNT(DISTINCT user_id) FROM attempts
+             WHERE source = $1 AND at > $2 AND outcome = 'ok' AND user_id <> $3",
+        )
+        .bind(source)
+        .bind(since)
+        .bind(user_id)
+        .fetch_one(&self.readers)
+        .await?)
+    }
+
     /// Newest first.
     pub(crate) async fn attempts(
         &self,

@@ -10,11 +10,22 @@ pub(crate) struct CookieRow {
     pub(crate) user_id: String,
     pub(crate) user_name: String,
     pub(crate) source: String,
+    /// Of the other address family, if the same browser was proven there.
+    pub(crate) also: Option<String>,
     pub(crate) factors: String,
     pub(crate) token: String,
     pub(crate) created: i64,
     pub(crate) seen: i64,
     pub(crate) notice: Option<String>,
+}
+
+/// Which of a cookie's two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of the family the person logged in by.
+    Source,
+    /// Of the other.
+    Also,
 }
 
 impl Store {
@@ -50,7 +61,7 @@ impl Store {
         made_after: i64,
     ) -> Result<Option<CookieRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT user_id, user_name, source, factors, token, created, seen, notice FROM cookies
+            "SELECT user_id, user_name, source, also, factors, token, created, seen, notice FROM cookies
              WHERE hash = $1 AND seen > $2 AND created > $3",
         )
         .bind(hash)
@@ -76,6 +87,50 @@ impl Store {
             .execute(&self.writer)
             .await?;
         Ok(())
+    }
+
+    pub(crate) async fn set_address(
+        &self,
+        hash: &[u8],
+        place: Place,
+        address: &str,
+    ) -> Result<(), StoreError> {
+        let statement = match place {
+            Place::Source => "UPDATE cookies SET source = $2 WHERE hash = $1",
+            Place::Also => "UPDATE cookies SET also = $2 WHERE hash = $1",
+        };
+        sqlx::query(statement)
+            .bind(hash)
+            .bind(address)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes a cookie to another address under another hash, in one step. False: it ended, or was
+    /// moved meanwhile. Its crossings end.
+    pub(crate) async fn move_cookie(
+        &self,
+        (hash, from): (&[u8], &str),
+        (new_hash, to): (&[u8], &str),
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("DELETE FROM crossings WHERE cookie = $1")
+            .bind(hash)
+            .execute(&mut *transaction)
+            .await?;
+        let done = sqlx::query(
+            "UPDATE cookies SET hash = $3, source = $4, also = NULL
+             WHERE hash = $1 AND source = $2",
+        )
+        .bind(hash)
+        .bind(from)
+        .bind(new_hash)
+        .bind(to)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
     }
 
     pub(crate) async fn set_notice(&self, hash: &[u8], notice: &str) -> Result<(), StoreError> {

@@ -1,11 +1,12 @@
 //! My access: what is open and until when, and the buttons to open, extend and close. Opening and
 //! extending work only from the address that proved itself; closing works from anywhere.
 
+mod families;
 mod words;
 
-pub(super) use words::opened_words;
+pub(super) use words::{notices, opened_words};
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use agent_api::{CloseRequest, Grant, Source};
 use axum::{
@@ -25,11 +26,12 @@ use super::{
 use crate::{
     access::{self, ServiceId},
     client_addr::ClientAddr,
-    directory::{Account, UserName},
-    grants,
+    config::Follow,
+    grants::{self, Wanted},
     live::LiveCookie,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
+    shared::Sharing,
     text::{Words, fill},
 };
 
@@ -52,14 +54,18 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
     let mut page = visit.page(portal, "/access");
     let words = page.t;
     if let Some(said) = visit.notice.as_deref().and_then(|id| cookie.notice(id)) {
-        page.notices.extend(words::notices(said, words));
+        page.notices.extend(notices(said, words));
     }
     let from = visit.client.ok();
     let here = from.is_some_and(|from| cookie.is_from(from));
     let address = from.map(|from| from.ip().to_string()).unwrap_or_default();
     if !here {
-        let proven = cookie.source().map(|ip| ip.to_string()).unwrap_or_default();
-        let text = &words.access.other_address;
+        let proven = cookie.source().map(|from| from.ip().to_string());
+        let proven = proven.unwrap_or_default();
+        let text = match portal.config.portal.follow {
+            Follow::Refuse => &words.access.other_address,
+            Follow::Code | Follow::Move => &words.follow.offer,
+        };
         page.notices.push(Notice::info(fill(
             text,
             &[("from", &proven), ("address", &address)],
@@ -80,21 +86,12 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         }
     };
     let now = portal.now();
-    let shared = held.iter().any(|grant| {
-        from.is_some_and(|from| grant.source.covers(from.ip()))
-            && grant
-                .holders
-                .iter()
-                .any(|holder| holder.user != cookie.user_name())
-    });
-    let (rows, elsewhere) = rows(
-        portal,
-        visit,
-        &allowed,
-        &held,
-        from.map(ClientAddr::ip),
-        now,
-    );
+    let shared = match from {
+        Some(from) => shared_words(portal, visit, cookie, from).await,
+        None => None,
+    };
+    let families = from.and_then(|from| families::part(portal, visit, cookie, &held, from));
+    let (rows, elsewhere) = rows(portal, visit, cookie, &allowed, &held, now);
     if here
         && rows
             .iter()
@@ -108,9 +105,43 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         rows,
         elsewhere,
         here,
+        follow: portal.config.portal.follow,
         shared,
+        families,
     };
     Ok(render(visit, StatusCode::OK, &page))
+}
+
+/// What is known of others at this address; None: nothing, or nobody can say now.
+async fn shared_words(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    from: ClientAddr,
+) -> Option<String> {
+    let asked = portal.sharing(cookie.user_name(), cookie.user_id(), from);
+    let sharing = asked.await.unwrap_or_else(|failure| {
+        tracing::warn!(request = %visit.id, %failure, "whether an address is shared is not known");
+        Sharing::Alone
+    });
+    let words = portal.texts.of(visit.language);
+    let said = match sharing {
+        Sharing::Alone => return None,
+        Sharing::Held => &words.access.shared,
+        Sharing::Listed => &words.access.shared_listed,
+        Sharing::Seen => &words.access.shared_seen,
+    };
+    let short = portal.longest(sharing).map(|seconds| {
+        let time = times::length(seconds, words);
+        fill(&words.access.shared_short, &[("time", &time)])
+    });
+    Some(
+        [Some(said.clone()), short]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 /// The services the person may open now, by the directory's groups of now.
@@ -119,7 +150,7 @@ async fn allowed(
     cookie: &LiveCookie,
     from: ClientAddr,
 ) -> Result<Vec<ServiceId>, Failure> {
-    let Some(account) = account(portal, cookie).await? else {
+    let Some(account) = portal.account_of(cookie).await? else {
         return Ok(Vec::new());
     };
     let services = portal.grants.services().await?;
@@ -133,24 +164,12 @@ async fn allowed(
     ))
 }
 
-/// The cookie's person as the directory knows them now; None when they are gone or another one.
-pub(super) async fn account(
-    portal: &Portal,
-    cookie: &LiveCookie,
-) -> Result<Option<Account>, Failure> {
-    let Some(name) = UserName::parse(cookie.user_name()) else {
-        return Ok(None);
-    };
-    let found = portal.directory.find(&name).await?;
-    Ok(found.filter(|account| account.id == cookie.user_id()))
-}
-
 fn rows(
     portal: &Portal,
     visit: &Visit,
+    cookie: &LiveCookie,
     allowed: &[ServiceId],
     held: &[Grant],
-    from: Option<IpAddr>,
     now: Timestamp,
 ) -> (Vec<AccessRow>, Vec<AccessRow>) {
     let words = portal.texts.of(visit.language);
@@ -158,11 +177,20 @@ fn rows(
         service: grant.service.clone(),
         source: grant.source.to_string(),
         allowed: allowed.iter().any(|id| id.name() == grant.service),
+        probe: probe_of(portal, &grant.service),
         open: Some(open_row(portal, visit, words, grant, now)),
     };
+    let from = visit.client.ok();
+    let covers = |grant: &Grant, address: ClientAddr| grant.source.covers(address.ip());
     let (mine, other): (Vec<&Grant>, Vec<&Grant>) = held
         .iter()
-        .partition(|grant| from.is_some_and(|from| grant.source.covers(from)));
+        .partition(|grant| from.is_some_and(|from| covers(grant, from)));
+    // What the same browser has open by the other family is told beside this one.
+    let partner = |grant: &Grant| {
+        from.is_some_and(|from| cookie.is_from(from))
+            && cookie.addresses().any(|proven| covers(grant, proven))
+    };
+    let other = other.into_iter().filter(|grant| !partner(grant));
     let mut rows: Vec<AccessRow> = mine.into_iter().map(row).collect();
     for id in allowed {
         if !rows.iter().any(|row| row.service == id.name()) {
@@ -170,12 +198,19 @@ fn rows(
                 service: id.name().to_owned(),
                 source: String::new(),
                 allowed: true,
+                probe: None,
                 open: None,
             });
         }
     }
     rows.sort_by(|a, b| (a.open.is_none(), &a.service).cmp(&(b.open.is_none(), &b.service)));
-    (rows, other.into_iter().map(row).collect())
+    (rows, other.map(row).collect())
+}
+
+fn probe_of(portal: &Portal, service: &str) -> Option<String> {
+    let mut probes = portal.config.probe.iter();
+    let found = probes.find(|probe| probe.service == service)?;
+    Some(found.url.to_string())
 }
 
 fn open_row(
@@ -251,7 +286,7 @@ async fn ask_agent(
     form: &Form,
     word: &str,
 ) -> Result<Response, Failure> {
-    let Some(account) = account(portal, cookie).await? else {
+    let Some(account) = portal.account_of(cookie).await? else {
         return Ok(again(portal, visit, cookie, "/?say=again").await);
     };
     let services = portal.grants.services().await?;
@@ -267,8 +302,11 @@ async fn ask_agent(
     let Some(proof) = FactorsPassed::new(Evidence::Cookie(cookie.clone(), account)) else {
         return Ok(again(portal, visit, cookie, "/?say=again").await);
     };
+    let user = cookie.user_name();
+    let sharing = portal.sharing(user, cookie.user_id(), from).await?;
+    let wanted = portal.shortened(sharing, &services, wanted.into_iter().map(Wanted::from));
     let opened = grants::open(portal.grants.as_ref(), proof, from, wanted, &visit.id).await;
-    if withdraw_if_ended(portal, cookie, from, &visit.id).await? {
+    if portal.withdraw_if_ended(cookie, from, &visit.id).await? {
         return Ok(Redirect::to("/?say=again").into_response());
     }
     let words = opened_words(word, &opened);
@@ -279,28 +317,6 @@ async fn ask_agent(
     };
     let id = cookie.leave_notice(&portal.store, &words).await?;
     Ok(Redirect::to(&format!("/access?n={id}")).into_response())
-}
-
-/// Closes what was just opened if the person was locked out meanwhile. A lock-out ends cookies
-/// first and grants second; so either it saw these grants, or this sees the cookie gone.
-pub(super) async fn withdraw_if_ended(
-    portal: &Portal,
-    cookie: &LiveCookie,
-    from: ClientAddr,
-    request_id: &str,
-) -> Result<bool, Failure> {
-    if cookie.is_alive(&portal.store).await? {
-        return Ok(false);
-    }
-    let request = CloseRequest {
-        source: Some(from.ip().into()),
-        user: Some(cookie.user_name().to_owned()),
-        reason: Some("the log-in ended while opening".into()),
-        request_id: Some(request_id.to_owned()),
-        ..CloseRequest::default()
-    };
-    portal.grants.close(&request).await?;
-    Ok(true)
 }
 
 /// Ends the cookie and asks for a new log-in.
@@ -316,32 +332,41 @@ pub(super) async fn again(
     }
 }
 
-/// `POST /access/close`: a service or all, from one source or from everywhere.
+/// `POST /access/close`: a service or all, from one source or from everywhere. From one address of
+/// this browser: from both.
 pub(super) async fn close(State(portal): State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
     let cookie = match visit.person() {
         Ok(cookie) => cookie,
         Err(away) => return away.into_response(),
     };
-    let source = match form.text("source") {
-        "" => None,
+    let sources: Vec<Option<Source>> = match form.text("source") {
+        "" => vec![None],
         text => match text.parse::<Source>() {
-            Ok(source) => Some(source),
+            Ok(source) => {
+                let proven: Vec<ClientAddr> = cookie.addresses().collect();
+                let of_both = proven.iter().any(|address| source.covers(address.ip()));
+                let both = proven.into_iter().filter(|_| of_both);
+                let both = both.map(|address| Some(Source::from(address.ip())));
+                std::iter::once(Some(source)).chain(both).collect()
+            }
             Err(_) => return super::failed::Kind::Bad.into_response(),
         },
     };
-    let request = CloseRequest {
-        source,
-        service: Some(form.text("service").to_owned()).filter(|name| !name.is_empty()),
-        user: Some(cookie.user_name().to_owned()),
-        all: false,
-        reason: Some("closed by the person".into()),
-        request_id: Some(visit.id.clone()),
-    };
     let done = async {
-        let closed = portal.grants.close(&request).await.map_err(Failure::from)?;
-        let mut names: Vec<&str> = closed.closed.iter().map(|c| c.service.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
+        let mut names = BTreeSet::new();
+        for source in sources {
+            let request = CloseRequest {
+                source,
+                service: Some(form.text("service").to_owned()).filter(|name| !name.is_empty()),
+                user: Some(cookie.user_name().to_owned()),
+                all: false,
+                reason: Some("closed by the person".into()),
+                request_id: Some(visit.id.clone()),
+            };
+            let closed = portal.grants.close(&request).await.map_err(Failure::from)?;
+            names.extend(closed.closed.into_iter().map(|closed| closed.service));
+        }
+        let names: Vec<String> = names.into_iter().collect();
         let words = format!("closed:{}", names.join(","));
         Ok::<String, Failure>(cookie.leave_notice(&portal.store, &words).await?)
     };

@@ -11,7 +11,7 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    access::{account, again},
+    access::again,
     failed::failed,
     form::Form,
     page::{DeviceRow, DevicesPage, Notice, render},
@@ -157,7 +157,7 @@ pub(super) async fn enrol(State(portal): State<Arc<Portal>>, visit: Visit) -> Re
         Err(response) => return response,
     };
     let offered = async {
-        match account(&portal, cookie).await? {
+        match portal.account_of(cookie).await? {
             Some(account) => portal
                 .offer(&account, Origin::OwnPage, None)
                 .await

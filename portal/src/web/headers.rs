@@ -1,17 +1,16 @@
 //! The headers every response carries. Nothing is loaded from elsewhere, nothing runs inline,
 //! nothing may frame the portal, nothing is kept in a cache unless a handler says so.
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{HeaderName, HeaderValue, header};
 
-const ALWAYS: [(HeaderName, HeaderValue); 8] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-             form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
-        ),
-    ),
+use crate::config::{Config, Origin};
+
+const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (
         header::STRICT_TRANSPORT_SECURITY,
         HeaderValue::from_static("max-age=63072000; includeSubDomains"),
@@ -19,10 +18,6 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
-    ),
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
     ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (
@@ -39,15 +34,50 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
     ),
 ];
 
+/// What a handler may say otherwise.
+const UNLESS_SAID: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+];
+
+/// The content security policy. Only where the portal has other names of its own may a page's form
+/// and script go there; the script may look whether a listed service answers.
+pub(super) fn policy(config: &Config) -> HeaderValue {
+    let origins = config.origins();
+    let list = |origins: &mut dyn Iterator<Item = &Origin>| -> String {
+        origins.map(|o| format!(" {}", o.as_str())).collect()
+    };
+    let names = list(&mut origins.iter());
+    let probed = list(&mut config.probe.iter().map(|probe| probe.url.origin()));
+    let connect = match (names.is_empty(), probed.is_empty()) {
+        (true, true) => String::new(),
+        _ => format!(" connect-src 'self'{names}{probed};"),
+    };
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';{connect} \
+         form-action 'self'{names}; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+    );
+    // Names are checked letter by letter; were one odd, nothing at all would be allowed.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
 /// Adds them.
-pub(super) async fn secure(request: Request, next: Next) -> Response {
+pub(super) async fn secure(
+    State(policy): State<HeaderValue>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in UNLESS_SAID {
+        headers.entry(name).or_insert(value);
     }
     response
 }

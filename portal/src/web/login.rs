@@ -1,6 +1,6 @@
 //! The log-in page, the log-in, the log-off and the language switch.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use agent_api::{AuditKind, CloseRequest};
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
-    access::{opened_words, withdraw_if_ended},
+    access::opened_words,
     cookies,
     failed::{failed, refusal},
     form::Form,
@@ -23,7 +23,7 @@ use crate::{
     audit::draft,
     directory::UserName,
     enrol::{Origin, TooMany},
-    grants::{self, GrantsError},
+    grants::{self, GrantsError, Wanted},
     live::LiveCookie,
     login::{Outcome, Shown, Typed},
     portal::{Failure, Portal},
@@ -170,9 +170,13 @@ async fn let_in(
             from.ip(),
             proof.factors(),
         );
+        let account = proof.account();
+        let sharing = portal.sharing(&account.name, &account.id, from).await?;
+        let wanted = allowed.into_iter().map(Wanted::from);
+        let wanted = portal.shortened(sharing, &services, wanted);
         let grants = portal.grants.as_ref();
-        let opened = grants::open(grants, proof, from, allowed, &visit.id).await;
-        if withdraw_if_ended(portal, &live, from, &visit.id).await? {
+        let opened = grants::open(grants, proof, from, wanted, &visit.id).await;
+        if portal.withdraw_if_ended(&live, from, &visit.id).await? {
             return Ok(Redirect::to("/?say=again").into_response());
         }
         opened_words("opened", &opened)
@@ -230,18 +234,19 @@ pub(super) async fn log_off(State(portal): State<Arc<Portal>>, visit: Visit) -> 
         .into_response()
 }
 
-/// From the address they proved themselves from, and from the one they come from now.
+/// From the addresses they proved themselves from, and from the one they come from now.
 async fn close_at_log_off(
     portal: &Portal,
     visit: &Visit,
     cookie: &LiveCookie,
 ) -> Result<(), GrantsError> {
-    let now = visit.client.ok().map(|from| from.ip());
-    let mut sources: Vec<IpAddr> = cookie.source().into_iter().chain(now).collect();
-    sources.dedup();
-    for source in sources {
+    let now = visit
+        .client
+        .ok()
+        .filter(|from| cookie.addresses().all(|proven| proven != *from));
+    for source in cookie.addresses().chain(now) {
         let request = CloseRequest {
-            source: Some(source.into()),
+            source: Some(source.ip().into()),
             user: Some(cookie.user_name().to_owned()),
             reason: Some("log-off".into()),
             request_id: Some(visit.id.clone()),

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{statics, times, times::Moment, visit::Visit};
 use crate::{
+    config::Follow,
     portal::Portal,
     text::{Language, Words},
 };
@@ -160,7 +161,11 @@ pub(super) struct AccessPage<'a> {
     pub(super) elsewhere: Vec<AccessRow>,
     /// May open and extend from this address.
     pub(super) here: bool,
-    pub(super) shared: bool,
+    /// What else this cookie may do about it.
+    pub(super) follow: Follow,
+    /// What is known of others at this address.
+    pub(super) shared: Option<String>,
+    pub(super) families: Option<FamiliesPart>,
 }
 
 impl AccessPage<'_> {
@@ -182,6 +187,30 @@ impl AccessPage<'_> {
     }
 }
 
+/// What is known of the address families, and the texts of the offer to prove the other.
+#[derive(Debug)]
+pub(super) struct FamiliesPart {
+    pub(super) rows: [FamilyRow; 2],
+    /// The script does it at once.
+    pub(super) auto: bool,
+    pub(super) offer: String,
+    pub(super) open: String,
+    pub(super) working: String,
+    pub(super) unreachable: String,
+    pub(super) refused: String,
+}
+
+/// One address family.
+#[derive(Debug)]
+pub(super) struct FamilyRow {
+    pub(super) label: String,
+    pub(super) address: String,
+    pub(super) services: String,
+    pub(super) open: bool,
+    /// Not the one by which the page was asked for.
+    pub(super) other: bool,
+}
+
 /// One service.
 #[derive(Debug)]
 pub(super) struct AccessRow {
@@ -189,6 +218,8 @@ pub(super) struct AccessRow {
     pub(super) source: String,
     /// The rules allow opening it now.
     pub(super) allowed: bool,
+    /// Where the browser may look whether the service answers.
+    pub(super) probe: Option<String>,
     pub(super) open: Option<OpenRow>,
 }
 
@@ -201,6 +232,19 @@ pub(super) struct OpenRow {
     pub(super) soon: bool,
     pub(super) packets: String,
     pub(super) last_seen: Option<Moment>,
+}
+
+/// One step of a crossing: a sentence and a button.
+#[derive(Debug, Template)]
+#[template(path = "cross.html")]
+pub(super) struct CrossPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) title: String,
+    pub(super) text: String,
+    /// None: to `/cross/return` of this very name.
+    pub(super) action: Option<String>,
+    pub(super) field: (&'static str, String),
+    pub(super) button: String,
 }
 
 #[derive(Debug, Template)]

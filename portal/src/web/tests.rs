@@ -1,6 +1,10 @@
 //! The router as a browser or a script meets it, with a fake agent behind it.
 
 mod access;
+mod captive;
+mod cross;
 mod enrolment;
+mod follow;
 mod login;
 mod robust;
+mod shared;

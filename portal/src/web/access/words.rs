@@ -3,9 +3,10 @@
 use agent_api::ProblemCode;
 
 use crate::{
+    family::Family,
     grants::{GrantsError, Opened},
     text::{Words, fill},
-    web::page::Notice,
+    web::{page::Notice, times},
 };
 
 /// What became of each service, as words for [`notices`]: `opened:web,ssh full:db`.
@@ -40,7 +41,7 @@ pub(in crate::web) fn opened_words(word: &str, opened: &[Opened]) -> String {
 }
 
 /// The sentences for kept words.
-pub(super) fn notices(said: &str, words: &Words) -> Vec<Notice> {
+pub(in crate::web) fn notices(said: &str, words: &Words) -> Vec<Notice> {
     let access = &words.access;
     said.split(' ')
         .filter_map(|part| part.split_once(':'))
@@ -55,9 +56,29 @@ pub(super) fn notices(said: &str, words: &Words) -> Vec<Notice> {
                 "full" => Notice::bad(text(&access.failed_full)),
                 "lockdown" => Notice::bad(text(&access.failed_lockdown)),
                 "down" => Notice::bad(text(&access.failed_down)),
+                "joined-v4" => joined(words, Family::V4, &names),
+                "joined-v6" => joined(words, Family::V6, &names),
+                "moved" if names.is_empty() => Notice::good(&words.follow.moved_none),
+                "moved" => Notice::good(text(&words.follow.moved)),
+                "move-code" => Notice::bad(&words.follow.wrong),
+                "move-wait" => {
+                    let wait = times::length(names.parse().unwrap_or(1), words);
+                    Notice::bad(fill(&words.login.wait, &[("wait", &wait)]))
+                }
+                "cross-stale" => Notice::bad(&words.cross.stale),
+                "cross-moved" => Notice::bad(&words.cross.moved),
                 "refused" => Notice::bad(text(&access.failed_refused)),
                 _ => return None,
             })
         })
         .collect()
+}
+
+fn joined(words: &Words, family: Family, names: &str) -> Notice {
+    let text = match names.is_empty() {
+        true => &words.cross.joined_none,
+        false => &words.cross.joined,
+    };
+    let values = [("family", family.name()), ("services", names)];
+    Notice::good(fill(text, &values))
 }

@@ -9,7 +9,6 @@ use crate::{
     live::LiveCookie,
     store::CookieRow,
     testing::{Ask, NOW, SOURCE, Site},
-    web::access::withdraw_if_ended,
 };
 
 #[tokio::test]
@@ -71,6 +70,26 @@ async fn success_is_said_only_of_what_the_kernel_holds() {
         "{page}"
     );
     assert!(page.contains("role=\"alert\""));
+}
+
+#[tokio::test]
+async fn only_what_is_open_is_looked_at_and_only_there() {
+    let probe = "[[probe]]\nservice = \"web\"\nurl = \"https://web.example.com/health\"\n";
+    let site = Site::new(probe).await;
+    let (_, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let got = site.send(Ask::page("/access").as_(&cookie)).await;
+    let csp = got.headers.get("content-security-policy").unwrap();
+    let policy = "connect-src 'self' https://web.example.com; form-action 'self';";
+    assert!(csp.to_str().unwrap().contains(policy), "{csp:?}");
+    let probes = got
+        .body
+        .matches("data-probe=\"https://web.example.com/health\"");
+    assert_eq!(probes.count(), 1, "{}", got.body);
+    site.send(Ask::post("/access/close", &[]).as_(&cookie))
+        .await;
+    let page = site.send(Ask::page("/access").as_(&cookie)).await.body;
+    assert!(!page.contains("data-probe"), "{page}");
 }
 
 #[tokio::test]
@@ -234,7 +253,9 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
     let live = found.unwrap();
     let headers = http::HeaderMap::new();
     let from = client_addr(Peer::Address(SOURCE.parse().unwrap()), &headers, &[]).unwrap();
-    let withdrawn = withdraw_if_ended(&site.portal, &live, from, "R")
+    let withdrawn = site
+        .portal
+        .withdraw_if_ended(&live, from, "R")
         .await
         .unwrap();
     assert!(
@@ -243,7 +264,8 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
     );
     store.lock_out(Some("u-alice"), "alice", 0).await.unwrap();
     assert!(
-        withdraw_if_ended(&site.portal, &live, from, "R")
+        site.portal
+            .withdraw_if_ended(&live, from, "R")
             .await
             .unwrap()
     );
@@ -253,6 +275,7 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
         user_id: "u-alice".into(),
         user_name: "alice".into(),
         source: SOURCE.into(),
+        also: None,
         factors: "pwd otp".into(),
         token: id,
         created: 0,

@@ -1,0 +1,43 @@
+//! What is asked again about a live cookie's person before something opens for them, and after.
+
+use agent_api::CloseRequest;
+
+use crate::{
+    client_addr::ClientAddr,
+    directory::{Account, UserName},
+    live::LiveCookie,
+    portal::{Failure, Portal},
+};
+
+impl Portal {
+    /// The cookie's person as the directory knows them now; None when they are gone or another one.
+    pub(crate) async fn account_of(&self, cookie: &LiveCookie) -> Result<Option<Account>, Failure> {
+        let Some(name) = UserName::parse(cookie.user_name()) else {
+            return Ok(None);
+        };
+        let found = self.directory.find(&name).await?;
+        Ok(found.filter(|account| account.id == cookie.user_id()))
+    }
+
+    /// Closes what was just opened if the person was locked out meanwhile. A lock-out ends cookies
+    /// first and grants second; so either it saw these grants, or this sees the cookie gone.
+    pub(crate) async fn withdraw_if_ended(
+        &self,
+        cookie: &LiveCookie,
+        from: ClientAddr,
+        request_id: &str,
+    ) -> Result<bool, Failure> {
+        if cookie.is_alive(&self.store).await? {
+            return Ok(false);
+        }
+        let request = CloseRequest {
+            source: Some(from.ip().into()),
+            user: Some(cookie.user_name().to_owned()),
+            reason: Some("the log-in ended while opening".into()),
+            request_id: Some(request_id.to_owned()),
+            ..CloseRequest::default()
+        };
+        self.grants.close(&request).await?;
+        Ok(true)
+    }
+}
