@@ -80,7 +80,7 @@ impl Portal {
 
     /// Counts a source that goes on although it must wait, and when it has gone on for too long,
     /// asks the agent to shut it out. The refusal does not wait for that.
-    fn raise_shield(&self, from: ClientAddr) {
+    pub(crate) fn raise_shield(&self, from: ClientAddr) {
         let shield = self.shield.as_ref();
         let named = shield.and_then(|shield| shield.note(SourceKey::of(from.ip()), self.now()));
         let Some(mut prefix) = named else { return };

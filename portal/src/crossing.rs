@@ -9,7 +9,7 @@ use crate::{
     access::{self, ServiceId},
     audit::draft,
     client_addr::ClientAddr,
-    config::Origin,
+    config::{Follow, Origin},
     directory::Account,
     family::Family,
     grants::{self, Opened, Wanted},
@@ -39,7 +39,7 @@ pub(crate) enum Back {
     Joined(Family, Vec<Opened>),
     /// Such a receipt was never given to this cookie, or it was taken before, or too late.
     Stale,
-    /// The person proved themselves from neither of the two addresses.
+    /// The person proved themselves from neither of the two addresses, or the policy lets none join.
     Moved,
     /// The log-in ended meanwhile.
     Ended,
@@ -112,7 +112,9 @@ impl Portal {
         let Some(account) = self.account_of(cookie).await? else {
             return Ok(Back::Ended);
         };
-        self.replace(cookie, new, request_id).await?;
+        if !self.may_join(cookie, new) || !self.join(cookie, new, request_id).await? {
+            return Ok(Back::Moved);
+        }
         let wanted = self.open_at(cookie, &account, old, new).await?;
         let family = Family::of(new.ip());
         let Some(proof) = FactorsPassed::new(Evidence::Cookie(cookie.clone(), account)) else {
@@ -125,16 +127,28 @@ impl Portal {
         Ok(Back::Joined(family, opened))
     }
 
+    /// An address that the cookie has is its own. Another one joins a log-in that is fresh and has
+    /// none of that family; to take the place of one is to follow, and is for that policy to allow.
+    fn may_join(&self, cookie: &LiveCookie, new: ClientAddr) -> bool {
+        let family = Family::of(new.ip());
+        let mut before = cookie.addresses();
+        let has_one = before.any(|before| Family::of(before.ip()) == family);
+        cookie.is_from(new)
+            || self.config.portal.follow == Follow::Move
+            || (!has_one && cookie.is_fresh(&self.config.limits, self.now()))
+    }
+
     /// Writes the new address down, in the audit and beside the cookie. One that it takes the place
-    /// of is shut first: a cookie has one address of each family.
-    async fn replace(
+    /// of is shut first: a cookie has one address of each family. False: the cookie ended, or got
+    /// another address meanwhile.
+    async fn join(
         &self,
         cookie: &LiveCookie,
         new: ClientAddr,
         request_id: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         if cookie.is_from(new) {
-            return Ok(());
+            return Ok(true);
         }
         let family = Family::of(new.ip());
         let mut before = cookie.addresses();
@@ -156,6 +170,7 @@ impl Portal {
         record.reason = source.map(|source| format!("the same browser as at {source}"));
         record.request_id = Some(request_id.to_owned());
         self.audit.write(record).await?;
+        self.note_attempt(cookie, new, "joined").await?;
         let is_first = cookie
             .source()
             .is_some_and(|source| Family::of(source.ip()) == family);
@@ -163,11 +178,7 @@ impl Portal {
             true => Place::Source,
             false => Place::Also,
         };
-        let address = new.ip().to_string();
-        Ok(self
-            .store
-            .set_address(cookie.hash(), place, &address)
-            .await?)
+        Ok(cookie.set_address(&self.store, place, new).await?)
     }
 
     /// What the person has open at `old`, as far as the rules allow it at `new`, for what is left.
@@ -188,7 +199,7 @@ impl Portal {
             held.iter()
                 .filter(|grant| grant.service == service.name())
                 .flat_map(|grant| &grant.holders)
-                .filter(|holder| holder.user == user)
+                .filter(|holder| holder.user == user && holder.opened_by == "portal")
                 .filter_map(|holder| u64::try_from(holder.deadline.as_second() - now).ok())
                 .max()
                 .filter(|seconds| *seconds > 0)

@@ -12,10 +12,11 @@ use crate::{
     client_addr::ClientAddr,
     config::Follow,
     grants::{self, Opened, Wanted},
-    limits::SourceKey,
-    live::LiveCookie,
+    limits::{SourceKey, TooMany},
+    live::{LiveCookie, MoveProof},
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
+    store::Attempt,
     totp::Code,
 };
 
@@ -50,20 +51,21 @@ impl Portal {
         code: &str,
         request_id: &str,
     ) -> Result<Moved, Failure> {
-        match self.config.portal.follow {
+        let by = match self.config.portal.follow {
             Follow::Refuse => return Ok(Moved::Ended),
-            Follow::Move => {}
+            Follow::Move => MoveProof::Cookie,
             Follow::Code => {
                 if let Some(refused) = self.judge_code(cookie, to, code, request_id).await? {
                     return Ok(refused);
                 }
+                MoveProof::Code
             }
-        }
+        };
         let Some(account) = self.account_of(cookie).await? else {
             return Ok(Moved::Ended);
         };
         let left = self.shut_behind(cookie, request_id).await?;
-        let Some((value, moved)) = cookie.move_to(&self.store, to).await? else {
+        let Some((value, moved)) = cookie.move_to(&self.store, to, by).await? else {
             return Ok(Moved::Ended);
         };
         let mut record = draft(AuditKind::Login, "moved");
@@ -103,6 +105,9 @@ impl Portal {
         request_id: &str,
     ) -> Result<Option<Moved>, Failure> {
         if let Err(too_many) = self.rates.count(SourceKey::of(to.ip())) {
+            if let TooMany::OfSource(_) = too_many {
+                self.raise_shield(to);
+            }
             let seconds = i64::try_from(too_many.wait().as_secs()).unwrap_or(i64::MAX);
             return Ok(Some(Moved::Wait(seconds.saturating_add(1))));
         }
@@ -141,8 +146,25 @@ impl Portal {
         record.source = Some(to.ip());
         record.token = Some(cookie.token().to_owned());
         record.request_id = Some(request_id.to_owned());
+        let outcome = record.outcome.clone();
         self.audit.write(record).await?;
-        Ok(())
+        self.note_attempt(cookie, to, &outcome).await
+    }
+
+    /// So that the person sees it among their log-ins, and it counts who was at an address.
+    pub(crate) async fn note_attempt(
+        &self,
+        cookie: &LiveCookie,
+        at: ClientAddr,
+        outcome: &str,
+    ) -> Result<(), Failure> {
+        let attempt = Attempt {
+            at: self.now().as_second(),
+            source: at.ip().to_string(),
+            outcome: outcome.to_owned(),
+            token: Some(cookie.token().to_owned()),
+        };
+        Ok(self.store.add_attempt(cookie.user_id(), &attempt).await?)
     }
 
     /// Shuts the cookie's addresses; gives what the portal had opened there, and for how many seconds

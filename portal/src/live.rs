@@ -8,7 +8,7 @@ use crate::{
     config::Limits,
     proof::{Factors, FactorsPassed},
     random,
-    store::{CookieRow, Store, StoreError},
+    store::{CookieRow, Place, Store, StoreError},
 };
 
 /// Longest accepted value of the cookie header's part.
@@ -28,6 +28,16 @@ pub(crate) struct LiveCookie {
     token: String,
     created: i64,
     notice: Option<String>,
+    moved: bool,
+}
+
+/// By what somebody may take a cookie to another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MoveProof {
+    /// By having it.
+    Cookie,
+    /// By a code of now.
+    Code,
 }
 
 impl LiveCookie {
@@ -51,6 +61,7 @@ impl LiveCookie {
             created: now.as_second(),
             seen: now.as_second(),
             notice: None,
+            moved: false,
         };
         let made = store.add_cookie(&hash, &row).await?;
         Ok(made.then(|| (value, Self::from_row(hash, row))))
@@ -90,6 +101,7 @@ impl LiveCookie {
             token: row.token,
             created: row.created,
             notice: row.notice,
+            moved: row.moved,
         }
     }
 
@@ -115,11 +127,6 @@ impl LiveCookie {
         &self.token
     }
 
-    /// True: it was not ended since it was found.
-    pub(crate) async fn is_alive(&self, store: &Store) -> Result<bool, StoreError> {
-        store.has_cookie(&self.hash).await
-    }
-
     /// True: the person proved themselves from exactly this address, or the same browser from it
     /// afterwards, so it may be opened.
     pub(crate) fn is_from(&self, address: ClientAddr) -> bool {
@@ -136,16 +143,49 @@ impl LiveCookie {
         self.source.into_iter().chain(self.also)
     }
 
-    /// True: the log-in is recent enough to change tokens.
+    /// True: the log-in is recent enough to change tokens, or to prove another address.
     pub(crate) fn is_fresh(&self, limits: &Limits, now: Timestamp) -> bool {
-        now.as_second() - self.created <= limits.fresh.seconds()
+        !self.moved && now.as_second() - self.created <= limits.fresh.seconds()
     }
 
-    /// Takes it to another address, with another value. None: it ended or moved meanwhile.
+    /// True: it went to another address without a code. Who has it there may be somebody else, so it
+    /// opens nothing and lengthens nothing.
+    pub(crate) fn is_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// True: it lives, and the address is one of its own still.
+    pub(crate) async fn is_at(
+        &self,
+        store: &Store,
+        address: ClientAddr,
+    ) -> Result<bool, StoreError> {
+        let address = address.ip().to_string();
+        store.has_cookie_at(&self.hash, &address).await
+    }
+
+    /// Puts an address in one of the two places. False: the cookie ended or changed meanwhile.
+    pub(crate) async fn set_address(
+        &self,
+        store: &Store,
+        place: Place,
+        address: ClientAddr,
+    ) -> Result<bool, StoreError> {
+        let Some(source) = self.source.map(|from| from.ip().to_string()) else {
+            return Ok(false);
+        };
+        let also = self.also.map(|from| from.ip().to_string());
+        let known = (self.hash.as_slice(), source.as_str(), also.as_deref());
+        let address = address.ip().to_string();
+        store.set_address(known, place, &address).await
+    }
+
+    /// Takes it to another address, with another value. None: it ended or changed meanwhile.
     pub(crate) async fn move_to(
         &self,
         store: &Store,
         to: ClientAddr,
+        proof: MoveProof,
     ) -> Result<Option<(String, Self)>, StoreError> {
         let Some(from) = self.source else {
             return Ok(None);
@@ -153,14 +193,16 @@ impl LiveCookie {
         let value = random::handle();
         let hash = random::digest(&value);
         let (from, source) = (from.ip().to_string(), to.ip().to_string());
-        let done = store
-            .move_cookie((&self.hash, &from), (&hash, &source))
-            .await?;
+        let also = self.also.map(|from| from.ip().to_string());
+        let unproven = proof == MoveProof::Cookie;
+        let known = (self.hash.as_slice(), from.as_str(), also.as_deref());
+        let done = store.move_cookie(known, (&hash, &source, unproven)).await?;
         let moved = Self {
             hash,
             source: Some(to),
             also: None,
             notice: None,
+            moved: self.moved || unproven,
             ..self.clone()
         };
         Ok(done.then_some((value, moved)))

@@ -19,15 +19,16 @@ impl Portal {
         Ok(found.filter(|account| account.id == cookie.user_id()))
     }
 
-    /// Closes what was just opened if the person was locked out meanwhile. A lock-out ends cookies
-    /// first and grants second; so either it saw these grants, or this sees the cookie gone.
+    /// Closes what was just opened if the person was locked out meanwhile, or the cookie left the
+    /// address. Both change cookies first and shut second; so either they saw these grants, or this
+    /// sees the change.
     pub(crate) async fn withdraw_if_ended(
         &self,
         cookie: &LiveCookie,
         from: ClientAddr,
         request_id: &str,
     ) -> Result<bool, Failure> {
-        if cookie.is_alive(&self.store).await? {
+        if cookie.is_at(&self.store, from).await? {
             return Ok(false);
         }
         let request = CloseRequest {

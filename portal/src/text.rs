@@ -153,7 +153,7 @@ words! {
         title, lead, ticket, submit, refused,
     }
     logins: LoginsWords {
-        title, lead, when, from, result, device, ok, refused, empty,
+        title, lead, when, from, result, device, ok, moved, joined, refused, empty,
     }
     help: HelpWords {
         title, lead, symptom, cause, remedy, s1, c1, r1, s2, c2, r2, s3, c3, r3, s4, c4, r4, s5,

@@ -37,7 +37,7 @@ use visit::Visit;
 
 /// The portal as a service. Each request needs a `Peer` among its extensions.
 pub(crate) fn router(portal: Arc<Portal>) -> Router {
-    let policy = headers::policy(&portal.config);
+    let policy = headers::Policies::of(&portal.config);
     let names = portal.config.origins();
     let pages = match names.is_empty() {
         true => pages().layer(csrf(&[])),

@@ -153,6 +153,8 @@ impl Books {
 
     /// What the agent that came back holds must be what was acknowledged.
     fn compare(&mut self, agent: &Agent) -> Result<()> {
+        // Before it is asked: what is left later is less.
+        let asked = clock::instant();
         let page = block_on(agent.client().grants(&GrantQuery::default()))??;
         let listed: BTreeMap<IpAddr, u64> = page
             .grants
@@ -174,7 +176,7 @@ impl Books {
                     "the grant of {source} had ended, and is back for {remaining:?} s"
                 ),
                 Known::OpenUntil(until) if *until > now + SHORT => {
-                    let left = until.saturating_duration_since(now).as_secs();
+                    let left = until.saturating_duration_since(asked).as_secs();
                     ensure!(
                         remaining.is_some_and(|remaining| *remaining <= left + 1),
                         "{source} was granted for {left} s more, and has {remaining:?}"

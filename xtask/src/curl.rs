@@ -20,6 +20,8 @@ pub struct Browser {
     cookies: PathBuf,
     headers: Vec<String>,
     names: Vec<String>,
+    /// Seconds that a reply may take.
+    patience: u32,
 }
 
 /// A reply.
@@ -53,6 +55,7 @@ impl Browser {
             cookies: cookies.into(),
             headers: Vec::new(),
             names: Vec::new(),
+            patience: 30,
         }
     }
 
@@ -60,6 +63,13 @@ impl Browser {
     #[must_use]
     pub fn with_header(mut self, line: &str) -> Self {
         self.headers.push(line.to_owned());
+        self
+    }
+
+    /// The same browser that waits for a reply only so many seconds.
+    #[must_use]
+    pub fn with_patience(mut self, seconds: u32) -> Self {
+        self.patience = seconds;
         self
     }
 
@@ -92,7 +102,8 @@ impl Browser {
             Some(namespace) => namespace.command("curl"),
             None => Command::new("curl"),
         };
-        curl.args(["--silent", "--show-error", "--include", "--max-time", "30"])
+        curl.args(["--silent", "--show-error", "--include", "--max-time"])
+            .arg(self.patience.to_string())
             .args(["--header", "Expect:"])
             .arg("--cacert")
             .arg(&self.ca)

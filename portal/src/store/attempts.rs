@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT COUNT(DISTINCT user_id) FROM attempts
-             WHERE source = $1 AND at > $2 AND outcome = 'ok' AND user_id <> $3",
+             WHERE source = $1 AND at > $2 AND outcome IN ('ok', 'moved', 'joined') AND user_id <> $3",
         )
         .bind(source)
         .bind(since)

@@ -17,6 +17,8 @@ pub(crate) struct CookieRow {
     pub(crate) created: i64,
     pub(crate) seen: i64,
     pub(crate) notice: Option<String>,
+    /// It went to another address without a code.
+    pub(crate) moved: bool,
 }
 
 /// Which of a cookie's two addresses.
@@ -61,7 +63,7 @@ impl Store {
         made_after: i64,
     ) -> Result<Option<CookieRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT user_id, user_name, source, also, factors, token, created, seen, notice FROM cookies
+            "SELECT user_id, user_name, source, also, factors, token, created, seen, notice, moved FROM cookies
              WHERE hash = $1 AND seen > $2 AND created > $3",
         )
         .bind(hash)
@@ -69,15 +71,6 @@ impl Store {
         .bind(made_after)
         .fetch_optional(&self.readers)
         .await?)
-    }
-
-    /// True: it was not ended meanwhile.
-    pub(crate) async fn has_cookie(&self, hash: &[u8]) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM cookies WHERE hash = $1")
-            .bind(hash)
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(found.is_some())
     }
 
     pub(crate) async fn touch_cookie(&self, hash: &[u8], now: i64) -> Result<(), StoreError> {
@@ -89,30 +82,53 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn set_address(
+    /// True: it lives, and this is one of its addresses.
+    pub(crate) async fn has_cookie_at(
         &self,
         hash: &[u8],
+        address: &str,
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM cookies WHERE hash = $1 AND $2 IN (source, also)")
+                .bind(hash)
+                .bind(address)
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(found.is_some())
+    }
+
+    /// Puts an address in one of a cookie's two places. False: the cookie ended, or its addresses
+    /// are not any more what they were when it was found.
+    pub(crate) async fn set_address(
+        &self,
+        (hash, source, also): (&[u8], &str, Option<&str>),
         place: Place,
         address: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let statement = match place {
-            Place::Source => "UPDATE cookies SET source = $2 WHERE hash = $1",
-            Place::Also => "UPDATE cookies SET also = $2 WHERE hash = $1",
+            Place::Source => {
+                "UPDATE cookies SET source = $4 WHERE hash = $1 AND source = $2 AND also IS $3"
+            }
+            Place::Also => {
+                "UPDATE cookies SET also = $4 WHERE hash = $1 AND source = $2 AND also IS $3"
+            }
         };
-        sqlx::query(statement)
+        let done = sqlx::query(statement)
             .bind(hash)
+            .bind(source)
+            .bind(also)
             .bind(address)
             .execute(&self.writer)
             .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     /// Takes a cookie to another address under another hash, in one step. False: it ended, or was
     /// moved meanwhile. Its crossings end.
     pub(crate) async fn move_cookie(
         &self,
-        (hash, from): (&[u8], &str),
-        (new_hash, to): (&[u8], &str),
+        (hash, from, also): (&[u8], &str, Option<&str>),
+        (new_hash, to, moved): (&[u8], &str, bool),
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         sqlx::query("DELETE FROM crossings WHERE cookie = $1")
@@ -120,13 +136,15 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         let done = sqlx::query(
-            "UPDATE cookies SET hash = $3, source = $4, also = NULL
-             WHERE hash = $1 AND source = $2",
+            "UPDATE cookies SET hash = $3, source = $4, also = NULL, moved = moved OR $5
+             WHERE hash = $1 AND source = $2 AND also IS $6",
         )
         .bind(hash)
         .bind(from)
         .bind(new_hash)
         .bind(to)
+        .bind(moved)
+        .bind(also)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

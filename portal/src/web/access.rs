@@ -268,8 +268,9 @@ async fn ask(portal: &Portal, visit: &Visit, form: &Form, word: &str) -> Respons
         (Ok(cookie), Ok(from)) => (cookie, from),
         (Err(away), _) | (_, Err(away)) => return away.into_response(),
     };
-    if !cookie.is_from(from) {
-        // A cookie that came along to another address opens nothing there.
+    if !cookie.is_from(from) || cookie.is_moved() {
+        // A cookie that came along to another address opens nothing there; one that moved there
+        // carries what was open, and no more.
         return again(portal, visit, cookie, "/?say=address").await;
     }
     match ask_agent(portal, visit, cookie, from, form, word).await {

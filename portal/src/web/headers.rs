@@ -6,9 +6,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Probe};
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -43,15 +43,39 @@ const UNLESS_SAID: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// The content security policy. Only where the portal has other names of its own may a page's form
-/// and script go there; the script may look whether a listed service answers.
-pub(super) fn policy(config: &Config) -> HeaderValue {
+/// Two content security policies: of every page, and of the one that shows a person's services.
+#[derive(Clone, Debug)]
+pub(super) struct Policies {
+    every: HeaderValue,
+    access: HeaderValue,
+}
+
+impl Policies {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            every: policy(config, &[]),
+            access: policy(config, &config.probe),
+        }
+    }
+
+    /// What stands behind the log-in is named to those who are through it.
+    fn for_answer(&self, path: &str, status: StatusCode) -> &HeaderValue {
+        match path == "/access" && status == StatusCode::OK {
+            true => &self.access,
+            false => &self.every,
+        }
+    }
+}
+
+/// Only where the portal has other names of its own may a page's form and script go there; the
+/// script may look whether a listed service answers.
+fn policy(config: &Config, probes: &[Probe]) -> HeaderValue {
     let origins = config.origins();
     let list = |origins: &mut dyn Iterator<Item = &Origin>| -> String {
         origins.map(|o| format!(" {}", o.as_str())).collect()
     };
     let names = list(&mut origins.iter());
-    let probed = list(&mut config.probe.iter().map(|probe| probe.url.origin()));
+    let probed = list(&mut probes.iter().map(|probe| probe.url.origin()));
     let connect = match (names.is_empty(), probed.is_empty()) {
         (true, true) => String::new(),
         _ => format!(" connect-src 'self'{names}{probed};"),
@@ -66,11 +90,13 @@ pub(super) fn policy(config: &Config) -> HeaderValue {
 
 /// Adds them.
 pub(super) async fn secure(
-    State(policy): State<HeaderValue>,
+    State(policies): State<Policies>,
     request: Request,
     next: Next,
 ) -> Response {
+    let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
+    let policy = policies.for_answer(&path, response.status()).clone();
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, value);

@@ -40,7 +40,12 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
     let rows = attempts
         .into_iter()
         .map(|attempt| {
-            let good = attempt.outcome == "ok" || attempt.outcome == "enrol";
+            let (good, result) = match attempt.outcome.as_str() {
+                "ok" | "enrol" => (true, &words.ok),
+                "moved" => (true, &words.moved),
+                "joined" => (true, &words.joined),
+                _ => (false, &words.refused),
+            };
             let name = attempt.token.and_then(|id| {
                 tokens
                     .iter()
@@ -50,7 +55,7 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
             SigninRow {
                 at: Moment::of_second(attempt.at, portal.now(), &portal.zone, visit.language),
                 source: attempt.source,
-                result: if good { &words.ok } else { &words.refused },
+                result,
                 good,
                 device: name.unwrap_or_else(|| "–".to_owned()),
             }

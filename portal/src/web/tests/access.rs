@@ -281,6 +281,7 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
         created: 0,
         seen: 0,
         notice: None,
+        moved: false,
     };
     assert!(!store.add_cookie(b"hash", &row).await.unwrap());
 }

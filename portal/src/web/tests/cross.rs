@@ -4,6 +4,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
+    client_addr::ClientAddr,
+    crossing::Back,
+    live::{LiveCookie, MoveProof},
     testing::{Ask, Got, SOURCE, Site},
     totp::Seed,
 };
@@ -27,7 +30,12 @@ struct Alice {
 
 impl Alice {
     async fn new() -> Self {
-        let site = Site::new(NAMES).await;
+        Self::at_site("").await
+    }
+
+    /// `more` are keys of the portal.
+    async fn at_site(more: &str) -> Self {
+        let site = Site::new(&format!("{more}{NAMES}")).await;
         let (_, seed) = site.token("alice").await;
         let cookie = site.in_as("alice", &seed).await;
         Self { site, seed, cookie }
@@ -224,8 +232,8 @@ async fn a_browser_that_changed_family_proves_the_first_one_again() {
 }
 
 #[tokio::test]
-async fn another_address_of_the_other_family_takes_the_place_of_the_first() {
-    let alice = Alice::new().await;
+async fn another_address_takes_the_place_of_the_first_where_access_may_follow() {
+    let alice = Alice::at_site("follow = \"move\"\n").await;
     for address in [SIX, "2001:db8::8"] {
         let receipt = word(
             &alice.arrive(&alice.ticket().await, address).await,
@@ -241,7 +249,7 @@ async fn another_address_of_the_other_family_takes_the_place_of_the_first() {
 /// Behind a carrier's NAT the IPv4 address may change while the IPv6 one stays.
 #[tokio::test]
 async fn another_address_of_the_first_family_takes_its_place_too() {
-    let alice = Alice::new().await;
+    let alice = Alice::at_site("follow = \"move\"\n").await;
     let receipt = word(&alice.arrive(&alice.ticket().await, SIX).await, "receipt");
     assert_eq!(alice.come_back(&receipt, SOURCE).await["good"], true);
     let ask = Ask::post("/cross", &[]).from(SIX).with(&[JSON]);
@@ -257,6 +265,64 @@ async fn another_address_of_the_first_family_takes_its_place_too() {
         "web@2001:db8::7",
     ];
     assert_eq!(open, expected);
+}
+
+/// Who has somebody's cookie, and may send from their address, must not take it elsewhere by
+/// crossing: to exchange an address is to follow.
+#[tokio::test]
+async fn an_address_is_not_exchanged_by_crossing_where_access_may_not_follow() {
+    for policy in ["", "follow = \"code\"\n"] {
+        let alice = Alice::at_site(policy).await;
+        let receipt = word(&alice.arrive(&alice.ticket().await, SIX).await, "receipt");
+        assert_eq!(alice.come_back(&receipt, SOURCE).await["good"], true);
+        let other = alice.ticket().await;
+        let receipt = word(&alice.arrive(&other, "2001:db8::8").await, "receipt");
+        assert_eq!(alice.come_back(&receipt, SOURCE).await["good"], false);
+        let ask = Ask::post("/cross", &[]).from(SIX).with(&[JSON]);
+        let ticket = word(&alice.send(ask).await, "ticket");
+        let receipt = word(&alice.arrive(&ticket, "192.0.2.8").await, "receipt");
+        assert_eq!(alice.come_back(&receipt, SIX).await["good"], false);
+        assert_eq!(alice.site.agent.open(), BOTH, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_that_is_not_fresh_takes_no_second_address() {
+    let alice = Alice::new().await;
+    alice.site.clock.advance(16 * 60);
+    let receipt = word(&alice.arrive(&alice.ticket().await, SIX).await, "receipt");
+    assert_eq!(alice.come_back(&receipt, SOURCE).await["good"], false);
+    assert_eq!(alice.site.agent.open(), V4_ONLY);
+}
+
+/// Requests that were held back all see the cookie as it was; only one of them may act on it.
+#[tokio::test]
+async fn many_crossings_at_once_open_one_address_of_a_family() {
+    let alice = Alice::new().await;
+    let value = alice.cookie.split_once('=').unwrap().1;
+    let portal = &alice.site.portal;
+    let (limits, now) = (&portal.config.limits, portal.now());
+    let before = LiveCookie::find(&portal.store, limits, value, now)
+        .await
+        .unwrap()
+        .unwrap();
+    let here = ClientAddr::kept(SOURCE).unwrap();
+    let mut joined = 0;
+    for last in 1..=5 {
+        let ticket = alice.ticket().await;
+        let from = format!("2001:db8::{last}");
+        let receipt = word(&alice.arrive(&ticket, &from).await, "receipt");
+        let back = portal.come_back(&before, here, &receipt, "R").await;
+        joined += u32::from(matches!(back.unwrap(), Back::Joined(..)));
+    }
+    assert_eq!(joined, 1);
+    let open = alice.site.agent.open();
+    let six = open.iter().filter(|held| held.contains("2001:db8::"));
+    assert_eq!(six.count(), 2, "{open:?}");
+    // A move that saw the cookie before does not leave that address behind, open.
+    let to = ClientAddr::kept("203.0.113.5").unwrap();
+    let moved = before.move_to(&portal.store, to, MoveProof::Code).await;
+    assert!(moved.unwrap().is_none());
 }
 
 #[tokio::test]

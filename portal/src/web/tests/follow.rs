@@ -35,6 +35,12 @@ async fn what_is_open_moves_for_what_is_left_and_the_old_address_is_shut() {
     assert_ne!(old, new);
     let said = page(&site, &new, got.to()).await;
     assert!(said.contains("Moved here: web."), "{said}");
+    // Whoever has it there now has what was open, and gets no more.
+    let form = [("service", "files")];
+    let ask = Ask::post("/access/open", &form);
+    let got = site.send(ask.as_(&new).from(AWAY)).await;
+    assert_eq!(got.to(), "/?say=address");
+    assert_eq!(site.agent.open(), ["web@203.0.113.5"]);
     let ended = site.send(Ask::page("/access").as_(&old)).await;
     assert_eq!(ended.status, StatusCode::SEE_OTHER);
     assert_eq!(press(&site, &old, "").await.to(), "/?say=again", "once");
