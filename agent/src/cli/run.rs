@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     drops::Drops,
     engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
-    kernel::{self, Attached, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
+    kernel::{self, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
 };
@@ -105,14 +105,15 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
     )
     .await?;
     let engine = Arc::new(engine);
-    let (attached, rehearsed) =
-        match take_over(&engine, &config, &mut loaded, accept_differences).await {
-            Ok(done) => done,
-            Err(error) => {
-                loaded.abandon();
-                return Err(error);
-            }
-        };
+    let rehearsed = match prepare(&engine, &config, &loaded, accept_differences).await {
+        Ok(rehearsed) => rehearsed,
+        Err(error) => {
+            loaded.abandon();
+            return Err(error);
+        }
+    };
+    // Once this has begun, the maps may be in use on one interface even if it fails on the next.
+    let attached = loaded.attach(&config.filter.interfaces, config.filter.xdp_mode)?;
     let took_over = attached.iter().any(|interface| interface.took_over);
     for interface in &attached {
         tracing::info!(
@@ -193,27 +194,27 @@ async fn fill(engine: &Engine) -> anyhow::Result<anyhow::Result<()>> {
         tracing::error!(%error, "the deny prefixes could not be restored; it is tried again");
         missing = Err(anyhow::Error::new(error).context("the denials could not be restored"));
     }
-    tracing::info!(
-        removed = mended.removed,
-        written = mended.written,
-        closed,
-        elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "the map says what the ledger says"
-    );
+    if missing.is_ok() {
+        tracing::info!(
+            removed = mended.removed,
+            written = mended.written,
+            closed,
+            elapsed_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the map says what the ledger says"
+        );
+    }
     Ok(missing)
 }
 
-/// Fills the maps, compares the program with what runs, and puts it on the interfaces. Until the
-/// last step what runs goes on as it did.
-async fn take_over(
+/// Fills the maps and compares the program with what runs, which goes on as it did.
+async fn prepare(
     engine: &Engine,
     config: &Config,
-    loaded: &mut Loaded,
+    loaded: &Loaded,
     accept_differences: bool,
-) -> anyhow::Result<(Vec<Attached>, Vec<Rehearsal>)> {
+) -> anyhow::Result<Vec<Rehearsal>> {
     let filled = fill(engine).await?;
-    let interfaces = &config.filter.interfaces;
-    let before = loaded.before(interfaces)?;
+    let before = loaded.before(&config.filter.interfaces)?;
     if let (Err(error), true, true) = (filled, before.is_filtered, loaded.is_new()) {
         return Err(error.context(
             "the new tables do not hold everything, so the running filter stays in force",
@@ -223,8 +224,7 @@ async fn take_over(
     for rehearsal in &rehearsed {
         judge(rehearsal, accept_differences)?;
     }
-    let attached = loaded.attach(interfaces, config.filter.xdp_mode)?;
-    Ok((attached, rehearsed))
+    Ok(rehearsed)
 }
 
 /// Lets every other program that runs and ours judge the same packets.

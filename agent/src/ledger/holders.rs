@@ -133,15 +133,10 @@ impl Ledger {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT * FROM holders WHERE source = $1 AND service = $2{OPEN} ORDER BY user"
         ));
-        let rows = sqlx::query(sql)
+        let rows = sqlx::query_as(sql)
             .bind(source_bytes(id.source))
-            .bind(id.service)
-            .fetch_all(&self.readers)
-            .await?;
-        Ok(rows
-            .iter()
-            .map(HolderRow::from_row)
-            .collect::<Result<_, _>>()?)
+            .bind(id.service);
+        Ok(rows.fetch_all(&self.readers).await?)
     }
 
     /// Holders of a service from whole prefixes, or from single IPv6 addresses; ended ones
@@ -159,12 +154,8 @@ impl Ledger {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT * FROM holders WHERE length(source) = {length} AND service = $1{OPEN}"
         ));
-        let rows = sqlx::query(sql).bind(service);
-        let rows = rows.fetch_all(&self.readers).await?;
-        Ok(rows
-            .iter()
-            .map(HolderRow::from_row)
-            .collect::<Result<_, _>>()?)
+        let rows = sqlx::query_as(sql).bind(service);
+        Ok(rows.fetch_all(&self.readers).await?)
     }
 
     /// The first of them.
@@ -178,11 +169,7 @@ impl Ledger {
         query.push(OPEN);
         query.push(" ORDER BY source, service, user LIMIT ");
         query.push_bind(limit);
-        let rows = query.build().fetch_all(&self.readers).await?;
-        Ok(rows
-            .iter()
-            .map(HolderRow::from_row)
-            .collect::<Result<_, _>>()?)
+        Ok(query.build_query_as().fetch_all(&self.readers).await?)
     }
 
     /// A page of grants that have a matching holder and have not ended.
@@ -214,18 +201,13 @@ impl Ledger {
 
     /// Holders whose deadline has passed, the oldest first.
     pub async fn ended(&self, now_boot_ns: u64, limit: u32) -> Result<Vec<HolderRow>, LedgerError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let rows = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "SELECT * FROM holders WHERE deadline_boot_ns <= $1{OPEN} \
              ORDER BY deadline_boot_ns LIMIT $2"
         )))
         .bind(signed(now_boot_ns))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(HolderRow::from_row)
-            .collect::<Result<_, _>>()?)
+        .bind(limit);
+        Ok(rows.fetch_all(&self.readers).await?)
     }
 
     /// How many holders there are of each family, (IPv4, IPv6), ended ones included.
