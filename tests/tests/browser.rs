@@ -57,7 +57,8 @@ async fn enrol(visit: &Visit, (url, code): &(String, String)) -> Result<Phone> {
     visit.look("4-enrolled").await?;
     ensure!(
         visit.count("#secret").await? == 0,
-        "the secret is shown a second time"
+        "the secret is shown a second time: {}",
+        visit.text("main").await?
     );
     Ok(phone)
 }

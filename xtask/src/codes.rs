@@ -27,11 +27,18 @@ impl Phone {
     }
 
     /// A code that was not given out yet: of the step before, this one, or the next, which is
-    /// accepted for clocks that differ. Waits when all three are used up.
+    /// accepted for clocks that differ. Waits when all three are used up. Near the end of a step
+    /// the one before is not given out: it would be over before a slow browser has typed it.
     pub fn fresh(&mut self) -> Result<String> {
         self.used = loop {
-            let now = clock::unix_seconds() / STEP;
-            let next = (self.used + 1).max(now - 1);
+            let seconds = clock::unix_seconds();
+            let now = seconds / STEP;
+            let earliest = if seconds % STEP < STEP / 3 {
+                now - 1
+            } else {
+                now
+            };
+            let next = (self.used + 1).max(earliest);
             if next <= now + 1 {
                 break next;
             }
