@@ -6,78 +6,152 @@ use std::{fmt, net::IpAddr};
 use agent_api::{Service, ServiceKind};
 
 use crate::{
-    config::{Access, FactorKind},
+    config::{Access, Category, FactorKind, Ways},
     directory::Account,
     proof::Factors,
 };
 
 /// A service that the rules allow somebody to open; made here only.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ServiceId(String);
+pub(crate) struct ServiceId {
+    name: String,
+    /// Seconds, where the rules allow less than the service gives by itself.
+    longest: Option<u64>,
+}
 
 impl fmt::Debug for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
 impl ServiceId {
     pub(crate) fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    pub(crate) fn longest(&self) -> Option<u64> {
+        self.longest
     }
 }
 
-/// What a person may open from a source with the factors they gave, in the agent's order.
+/// What somebody has shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) factors: &'a Factors,
+    /// Seconds since something held was shown.
+    pub(crate) age: i64,
+}
+
+/// What a person who may use a service still has to do for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Allowed(ServiceId),
+    /// Show these, beside what was shown.
+    Lacks {
+        service: String,
+        factors: Vec<FactorKind>,
+    },
+}
+
+impl Standing {
+    pub(crate) fn service(&self) -> &str {
+        match self {
+            Self::Allowed(id) => id.name(),
+            Self::Lacks { service, .. } => service,
+        }
+    }
+}
+
+/// Every service that is for this person from this source, in the agent's order.
+pub(crate) fn standings(
+    services: &[Service],
+    account: &Account,
+    access: &[Access],
+    source: IpAddr,
+    shown: &Shown<'_>,
+) -> Vec<Standing> {
+    services
+        .iter()
+        .filter(|service| service.kind == ServiceKind::Granted)
+        .filter(|service| account.is_in_any(&service.groups))
+        .filter_map(|service| standing(service, account, access, source, shown))
+        .collect()
+}
+
+/// What a person may open from a source now.
 pub(crate) fn allowed(
     services: &[Service],
     account: &Account,
     access: &[Access],
     source: IpAddr,
-    factors: &Factors,
+    shown: &Shown<'_>,
 ) -> Vec<ServiceId> {
-    services
-        .iter()
-        .filter(|service| service.kind == ServiceKind::Granted)
-        .filter(|service| is_member(account, service))
-        .filter(|service| {
-            needed(&service.name, access, source)
-                .is_some_and(|needed| needed.iter().all(|factor| factors.contains(*factor)))
+    standings(services, account, access, source, shown)
+        .into_iter()
+        .filter_map(|standing| match standing {
+            Standing::Allowed(id) => Some(id),
+            Standing::Lacks { .. } => None,
         })
-        .map(|service| ServiceId(service.name.clone()))
         .collect()
 }
 
-fn is_member(account: &Account, service: &Service) -> bool {
-    // Directories do not tell groups apart by case.
-    let lower = |name: &String| name.to_lowercase();
-    let groups: Vec<String> = account.groups.iter().map(lower).collect();
-    service
-        .groups
-        .iter()
-        .any(|group| groups.contains(&lower(group)))
-}
-
-/// The factors a service asks for from a source. None: not from there.
-fn needed(service: &str, access: &[Access], source: IpAddr) -> Option<Vec<FactorKind>> {
+/// None: not for this person, or not from there.
+fn standing(
+    service: &Service,
+    account: &Account,
+    access: &[Access],
+    source: IpAddr,
+    shown: &Shown<'_>,
+) -> Option<Standing> {
+    let name = service.name.clone();
     let mut entries = access
         .iter()
-        .filter(|entry| entry.service == service)
+        .filter(|entry| entry.service == name)
         .peekable();
-    if entries.peek().is_none() {
-        return Some(vec![FactorKind::Pwd, FactorKind::Otp]);
+    let (ways, longest, fresh) = match entries.peek() {
+        None => (Ways::default(), None, None),
+        Some(_) => {
+            let entry = entries.find(|entry| entry.covers(account, source))?;
+            (entry.factors.clone(), entry.longest, entry.fresh)
+        }
+    };
+    let is_fresh = fresh.is_none_or(|fresh| shown.age <= fresh.seconds());
+    let lacks = missing(&ways, shown.factors, is_fresh);
+    if !lacks.is_empty() {
+        return Some(Standing::Lacks {
+            service: name,
+            factors: lacks,
+        });
     }
-    entries
-        .find(|entry| entry.covers(source))
-        .map(|entry| entry.factors.clone())
+    let longest = longest.and_then(|length| u64::try_from(length.seconds()).ok());
+    let longest = longest.filter(|longest| *longest < service.default_seconds);
+    Some(Standing::Allowed(ServiceId { name, longest }))
+}
+
+/// What is missing on the way that asks for least. What is held must be shown again when the proof
+/// is stale.
+fn missing(ways: &Ways, shown: &Factors, is_fresh: bool) -> Vec<FactorKind> {
+    ways.iter()
+        .map(|way| {
+            let lacks = |kind: &&FactorKind| {
+                let stale = !is_fresh && kind.category() == Category::Possession;
+                stale || !shown.satisfies(**kind)
+            };
+            way.iter().filter(lacks).copied().collect::<Vec<_>>()
+        })
+        .min_by_key(Vec::len)
+        .unwrap_or_default()
 }
 
 /// True: some service may be opened with a code alone, so that a log-in without a password makes
 /// sense at all.
-pub(crate) fn code_alone_is_used(access: &[Access]) -> bool {
+pub(crate) fn alone_is_used(access: &[Access], kind: FactorKind) -> bool {
     access
         .iter()
-        .any(|entry| !entry.factors.contains(&FactorKind::Pwd))
+        .any(|entry| entry.factors.iter().any(|way| way == [kind]))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,18 +16,25 @@ use crate::{
 };
 
 impl Portal {
-    /// The limits, and a readable name. An admitted attempt counts as a failure until it succeeds.
-    pub(crate) async fn admit(
+    /// The limits of a source, and of everybody together.
+    pub(crate) fn admit_source(&self, from: ClientAddr) -> Result<(), Refusal> {
+        self.rates
+            .count(SourceKey::of(from.ip()))
+            .map_err(|too_many| {
+                if let TooMany::OfSource(_) = too_many {
+                    self.raise_shield(from);
+                }
+                must_wait(too_many)
+            })
+    }
+
+    /// The limits of a name, and a readable one. An admitted attempt counts as a failure until it
+    /// succeeds.
+    pub(crate) async fn admit_name(
         &self,
-        typed: &Typed<'_>,
+        typed: &str,
     ) -> Result<Result<UserName, Refusal>, Failure> {
-        if let Err(too_many) = self.rates.count(SourceKey::of(typed.from.ip())) {
-            if let TooMany::OfSource(_) = too_many {
-                self.raise_shield(typed.from);
-            }
-            return Ok(Err(must_wait(too_many)));
-        }
-        let Some(name) = UserName::parse(typed.username) else {
+        let Some(name) = UserName::parse(typed) else {
             return Ok(Err(Refusal::generic("bad-user-name")));
         };
         let (backoff, now) = (self.backoff(), self.now().as_second());

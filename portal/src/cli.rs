@@ -4,6 +4,7 @@
 mod check;
 mod desk;
 mod directory;
+mod hardware;
 mod input;
 mod key;
 mod output;
@@ -54,6 +55,9 @@ enum Verb {
     /// Ask the directory as the portal does.
     #[command(subcommand)]
     Directory(directory::Verb),
+    /// Hardware tokens: makers' files, the stock, who gets which.
+    #[command(subcommand)]
+    Hardware(hardware::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -117,6 +121,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Key(key::Verb::New { out }) => key::new(&out),
         Verb::Key(key::Verb::Rotate) => key::rotate(&desk().await?).await,
         Verb::Directory(verb) => directory::carry_out(Config::load(&config)?, json, verb).await,
+        Verb::Hardware(verb) => hardware::carry_out(&desk().await?, verb).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::{
     key::Key,
+    otp::{Code, Moves, Reach, Recipe, Seed},
     store::{Store, StoreError, TokenRow},
-    totp::{self, Code, Seed},
     vault::{Place, Vault, VaultError},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) struct CodePassed {
     user_id: String,
     token: String,
-    offset: i64,
+    note: String,
 }
 
 impl CodePassed {
@@ -30,16 +31,16 @@ impl CodePassed {
         &self.token
     }
 
-    /// Which step matched, seen from the present one: -1, 0 or 1.
-    pub(crate) fn offset(&self) -> i64 {
-        self.offset
+    /// Which step matched, for the audit: seen from the present one, or the button's count.
+    pub(crate) fn note(&self) -> &str {
+        &self.note
     }
 }
 
 /// Why no code passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeRefused {
-    /// Not six digits, or of no step near now.
+    /// Not the digits of a code, or of no step near now.
     Wrong,
     /// Right, but its step or a later one was taken before.
     Used,
@@ -53,7 +54,7 @@ pub(crate) struct Codes {
     store: Store,
     vault: Vault,
     key_file: PathBuf,
-    skew: u16,
+    reach: Reach,
 }
 
 /// The seed could not be opened or the database not be asked.
@@ -68,18 +69,17 @@ pub(crate) enum CodesError {
 }
 
 impl Codes {
-    pub(crate) fn new(store: Store, key: Key, key_file: PathBuf, steps: u32) -> Self {
-        let skew = u16::try_from(steps).unwrap_or(0);
+    pub(crate) fn new(store: Store, key: Key, key_file: PathBuf, reach: Reach) -> Self {
         Self {
             store,
             vault: Vault::new(key),
             key_file,
-            skew,
+            reach,
         }
     }
 
-    pub(crate) fn skew(&self) -> u16 {
-        self.skew
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Tries `code` against every active token of the person.
@@ -98,7 +98,12 @@ impl Codes {
         };
         let mut refused = CodeRefused::Wrong;
         for token in &tokens {
-            let Some(step) = self.seed(token)?.step_of(code, now, self.skew) else {
+            let Some(recipe) = token.recipe()? else {
+                continue;
+            };
+            let (seed, position) = (self.seed(token)?, token.position());
+            let Some(step) = recipe.step_of(&seed, code, now, self.reach, position) else {
+                // A counter's used codes are behind it; a clock's are still near.
                 continue;
             };
             if self
@@ -109,7 +114,7 @@ impl Codes {
                 return Ok(Ok(CodePassed {
                     user_id: user_id.to_owned(),
                     token: token.id.clone(),
-                    offset: step - totp::step_at(now),
+                    note: note(recipe, step, now, position.drift),
                 }));
             }
             refused = CodeRefused::Used;
@@ -117,29 +122,88 @@ impl Codes {
         Ok(Err(refused))
     }
 
+    /// Takes two codes in a row, far beyond reach, and goes on from there. Both must be later than
+    /// what was taken before. None: they are of none of the person's tokens.
+    pub(crate) async fn resync(
+        &self,
+        user_id: &str,
+        (first, second): (&Code, &Code),
+        now: Timestamp,
+    ) -> Result<Option<String>, CodesError> {
+        for token in self.store.active_tokens(user_id).await? {
+            if self.resync_one(&token, (first, second), now).await? {
+                return Ok(Some(token.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same for one token. False: they are not its.
+    pub(crate) async fn resync_one(
+        &self,
+        token: &TokenRow,
+        pair: (&Code, &Code),
+        now: Timestamp,
+    ) -> Result<bool, CodesError> {
+        let Some(recipe) = token.recipe()? else {
+            return Ok(false);
+        };
+        let (seed, position) = (self.seed(token)?, token.position());
+        let found = recipe.step_of_pair(&seed, pair, now, position);
+        let Some(step) = found.filter(|step| *step - 1 > position.last) else {
+            return Ok(false);
+        };
+        let drift = recipe.drift(step, now);
+        let done = self
+            .store
+            .resync_token(&token.id, step, drift, now.as_second());
+        Ok(done.await?)
+    }
+
     /// The seed of a token.
     pub(crate) fn seed(&self, token: &TokenRow) -> Result<Seed, CodesError> {
+        self.secret(token).map(Seed::from_bytes)
+    }
+
+    /// What a token keeps: its seed, or its credential.
+    pub(crate) fn secret(&self, token: &TokenRow) -> Result<Zeroizing<Vec<u8>>, CodesError> {
         let damaged = || CodesError::Vault(token.id.clone(), VaultError::Damaged);
         let sealed = token.secret.as_deref().ok_or_else(damaged)?;
-        let opened = match self.vault.open(place(&token.id), sealed) {
+        self.open(place(&token.id), sealed)
+    }
+
+    /// A secret of any table.
+    pub(crate) fn open(
+        &self,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CodesError> {
+        let opened = match self.vault.open(place, sealed) {
             // A verb rotated the key while this portal runs.
             Err(VaultError::OtherKey(_)) => {
                 self.take_key()?;
-                self.vault.open(place(&token.id), sealed)
+                self.vault.open(place, sealed)
             }
             result => result,
         };
-        opened
-            .map(Seed::from_bytes)
-            .map_err(|e| CodesError::Vault(token.id.clone(), e))
+        opened.map_err(|e| CodesError::Vault(place.row.to_owned(), e))
     }
 
     /// A sealed seed and the id of the key it is sealed with.
     pub(crate) fn seal(&self, token: &str, seed: &Seed) -> Result<(Vec<u8>, String), CodesError> {
+        self.seal_at(place(token), seed.bytes())
+    }
+
+    /// A sealed secret of any table, and the id of the key.
+    pub(crate) fn seal_at(
+        &self,
+        place: Place<'_>,
+        secret: &[u8],
+    ) -> Result<(Vec<u8>, String), CodesError> {
         let sealed = self
             .vault
-            .seal(place(token), seed.bytes())
-            .map_err(|e| CodesError::Vault(token.to_owned(), e))?;
+            .seal(place, secret)
+            .map_err(|e| CodesError::Vault(place.row.to_owned(), e))?;
         Ok((sealed, self.vault.key_id()))
     }
 
@@ -163,11 +227,27 @@ impl Codes {
     }
 }
 
+fn note(recipe: Recipe, step: i64, now: Timestamp, drift: i64) -> String {
+    match recipe.moves() {
+        Moves::Time(_) => format!("step {:+}", recipe.drift(step, now) - drift),
+        Moves::Press => format!("press {step}"),
+    }
+}
+
 /// Where a token's seed lives.
 pub(crate) fn place(token: &str) -> Place<'_> {
     Place {
         table: "tokens",
         row: token,
+        column: "secret",
+    }
+}
+
+/// Where the secret of a token in stock lives.
+pub(crate) fn stock_place(serial: &str) -> Place<'_> {
+    Place {
+        table: "stock",
+        row: serial,
         column: "secret",
     }
 }

@@ -8,17 +8,19 @@ mod follow;
 mod limits;
 mod network;
 mod probe;
+mod recovery;
 mod shared;
 mod shield;
 mod units;
 
-pub(crate) use access::{Access, FactorKind};
+pub(crate) use access::{Access, Category, FactorKind, Ways};
 pub(crate) use directory::{Directory, LdapSettings};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use probe::Probe;
+pub(crate) use recovery::{Opens, Recovery};
 pub(crate) use shared::Shared;
 pub(crate) use shield::Shield;
 pub(crate) use units::Length;
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) access: Vec<Access>,
     #[serde(default)]
     pub(crate) probe: Vec<Probe>,
+    #[serde(default)]
+    pub(crate) recovery: Recovery,
 }
 
 /// `[portal]`: names, addresses and files.

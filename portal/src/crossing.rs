@@ -193,7 +193,13 @@ impl Portal {
         let held = grants::held_by(self.grants.as_ref(), user, Some(old.ip())).await?;
         let services = self.grants.services().await?;
         let rules = &self.config.access;
-        let allowed = access::allowed(&services, account, rules, new.ip(), cookie.factors());
+        let allowed = access::allowed(
+            &services,
+            account,
+            rules,
+            new.ip(),
+            &cookie.shown(self.now()),
+        );
         let now = self.now().as_second();
         let left = |service: &ServiceId| {
             held.iter()

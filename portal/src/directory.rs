@@ -40,6 +40,16 @@ pub(crate) struct Account {
     pub(crate) handle: String,
 }
 
+impl Account {
+    /// True: the person is in one of these groups. Directories do not tell groups apart by case.
+    pub(crate) fn is_in_any(&self, groups: &[String]) -> bool {
+        let own: Vec<String> = self.groups.iter().map(|name| name.to_lowercase()).collect();
+        groups
+            .iter()
+            .any(|group| own.contains(&group.to_lowercase()))
+    }
+}
+
 /// Whether the person may log in at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AccountState {

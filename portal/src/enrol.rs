@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 use crate::{
     audit::draft,
     directory::Account,
+    otp::{Code, Position, Recipe, Seed},
     portal::{Failure, Portal},
     random,
-    store::{NewToken, TokenRow, TokenState},
-    totp::{Code, Seed},
+    store::{Kind, NewToken, TokenRow, TokenState},
 };
 
 /// How a token came to be.
@@ -21,6 +21,7 @@ pub(crate) enum Origin {
     Ticket,
     FirstLogin,
     OwnPage,
+    Recovery,
 }
 
 impl Origin {
@@ -29,6 +30,7 @@ impl Origin {
             Self::Ticket => "ticket",
             Self::FirstLogin => "first-login",
             Self::OwnPage => "own-page",
+            Self::Recovery => "recovery",
         }
     }
 }
@@ -117,6 +119,7 @@ impl Portal {
                 replaces,
                 created: now,
                 expires: Some(now + self.config.limits.pending.seconds()),
+                kind: Kind::App,
             };
             if self.store.add_token(&new).await? {
                 let token = match &handle {
@@ -157,11 +160,12 @@ impl Portal {
         }
         let seed = self.codes.seed(&row)?;
         let code = Code::parse(code);
-        let step = code
-            .as_ref()
-            .and_then(|code| seed.step_of(code, now, self.codes.skew()));
+        let step = code.as_ref().and_then(|code| {
+            let (reach, start) = (self.codes.reach(), Position { last: 0, drift: 0 });
+            Recipe::STANDARD.step_of(&seed, code, now, reach, start)
+        });
         let Some(step) = step else {
-            let clock = code.and_then(|code| seed.clock_offset(&code, now));
+            let clock = code.and_then(|code| Recipe::STANDARD.clock_offset(&seed, &code, now));
             let offer = Offer {
                 token: Zeroizing::new(token.to_owned()),
                 user: row.user_name,
@@ -207,7 +211,7 @@ impl Portal {
 }
 
 /// A person's name for a token, made fit to be shown.
-fn token_name(typed: &str, now: Timestamp) -> String {
+pub(crate) fn token_name(typed: &str, now: Timestamp) -> String {
     let name: String = typed.chars().filter(|c| !c.is_control()).take(40).collect();
     match name.trim() {
         "" => now.strftime("app %F").to_string(),

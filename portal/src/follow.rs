@@ -14,10 +14,10 @@ use crate::{
     grants::{self, Opened, Wanted},
     limits::{SourceKey, TooMany},
     live::{LiveCookie, MoveProof},
+    otp::Code,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
     store::Attempt,
-    totp::Code,
 };
 
 /// How a move ended.
@@ -73,7 +73,13 @@ impl Portal {
         self.record_move(record, cookie, to, request_id).await?;
         let services = self.grants.services().await?;
         let rules = &self.config.access;
-        let allowed = access::allowed(&services, &account, rules, to.ip(), cookie.factors());
+        let allowed = access::allowed(
+            &services,
+            &account,
+            rules,
+            to.ip(),
+            &cookie.shown(self.now()),
+        );
         let wanted = allowed.into_iter().filter_map(|service| {
             let seconds = *left.get(service.name())?;
             Some(Wanted::length(seconds, service))

@@ -99,7 +99,8 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Not longer than so many seconds.
     pub(crate) fn length(seconds: u64, service: ServiceId) -> Self {
-        let seconds = Some(seconds);
+        let longest = service.longest().unwrap_or(seconds);
+        let seconds = Some(seconds.min(longest));
         Self { service, seconds }
     }
 
@@ -116,10 +117,10 @@ impl Wanted {
     }
 }
 
-/// For the service's own length.
+/// For the service's own length, or what the rules allow.
 impl From<ServiceId> for Wanted {
     fn from(service: ServiceId) -> Self {
-        let seconds = None;
+        let seconds = service.longest();
         Self { service, seconds }
     }
 }

@@ -1,4 +1,5 @@
-//! The web portal: proves who somebody is by directory password and one-time code, and asks the
+//! The web portal: proves who somebody is by directory password and one-time code
+//! or passkey, and asks the
 //! agent to open services for the address they prove themselves from. It cannot open anything
 //! itself: it has no path to the filter, and asking needs a proof that only the checks can make.
 
@@ -23,18 +24,24 @@ mod key;
 mod limits;
 mod live;
 mod login;
+mod lost;
+mod otp;
 mod pace;
+mod passkeys;
 mod portal;
 mod proof;
 mod random;
 mod recheck;
+mod recovery;
 mod redeem;
+mod resync;
 mod serve;
 mod shared;
+mod stepup;
 mod store;
 #[cfg(test)]
 mod testing;
 mod text;
-mod totp;
+mod tokenfile;
 mod vault;
 mod web;

@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 
 use crate::{
+    access::Shown,
     client_addr::ClientAddr,
-    config::Limits,
-    proof::{Factors, FactorsPassed},
+    config::{FactorKind, Limits},
+    proof::{Factors, FactorsPassed, Held, PasswordPassed},
     random,
     store::{CookieRow, Place, Store, StoreError},
 };
@@ -27,8 +28,17 @@ pub(crate) struct LiveCookie {
     factors: Factors,
     token: String,
     created: i64,
+    /// When something held was last shown.
+    proved: i64,
     notice: Option<String>,
     moved: bool,
+}
+
+/// What is shown beside a live cookie.
+#[derive(Debug)]
+pub(crate) enum More {
+    Held(Held),
+    Password(PasswordPassed),
 }
 
 /// By what somebody may take a cookie to another address.
@@ -59,6 +69,7 @@ impl LiveCookie {
             factors: proof.factors().to_string(),
             token: proof.token().to_owned(),
             created: now.as_second(),
+            proved: now.as_second(),
             seen: now.as_second(),
             notice: None,
             moved: false,
@@ -100,6 +111,7 @@ impl LiveCookie {
             user_name: row.user_name,
             token: row.token,
             created: row.created,
+            proved: row.proved,
             notice: row.notice,
             moved: row.moved,
         }
@@ -120,6 +132,15 @@ impl LiveCookie {
 
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
+    }
+
+    /// For the access rules.
+    pub(crate) fn shown(&self, now: Timestamp) -> Shown<'_> {
+        let age = self.age(now);
+        Shown {
+            factors: &self.factors,
+            age,
+        }
     }
 
     /// The id of the token whose code was given.
@@ -146,6 +167,49 @@ impl LiveCookie {
     /// True: the log-in is recent enough to change tokens, or to prove another address.
     pub(crate) fn is_fresh(&self, limits: &Limits, now: Timestamp) -> bool {
         !self.moved && now.as_second() - self.created <= limits.fresh.seconds()
+    }
+
+    /// Seconds since something held was shown.
+    pub(crate) fn age(&self, now: Timestamp) -> i64 {
+        now.as_second() - self.proved
+    }
+
+    /// With what was shown just now, under another value. What is held takes the place of what was
+    /// held before, so that the cookie ends with the token it stands on. None: another person's, or
+    /// the cookie or the token ended meanwhile.
+    pub(crate) async fn raise(
+        &self,
+        store: &Store,
+        more: More,
+        now: Timestamp,
+    ) -> Result<Option<(String, Self)>, StoreError> {
+        let (user_id, factors, token, proved) = match &more {
+            More::Held(held) => {
+                let factors = self.factors.with_held(held.kind());
+                (held.user_id(), factors, held.token(), now.as_second())
+            }
+            More::Password(passed) => {
+                let factors = self.factors.and(FactorKind::Pwd);
+                let token = self.token.as_str();
+                (passed.account().id.as_str(), factors, token, self.proved)
+            }
+        };
+        if user_id != self.user_id {
+            return Ok(None);
+        }
+        let value = random::handle();
+        let hash = random::digest(&value);
+        let words = factors.to_string();
+        let done = store.raise_cookie((&self.hash, &hash), (&words, token), proved);
+        let raised = Self {
+            hash: hash.clone(),
+            factors,
+            token: token.to_owned(),
+            proved,
+            notice: None,
+            ..self.clone()
+        };
+        Ok(done.await?.then_some((value, raised)))
     }
 
     /// True: it went to another address without a code. Who has it there may be somebody else, so it

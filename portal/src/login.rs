@@ -9,22 +9,36 @@ use crate::{
     client_addr::ClientAddr,
     clock::Stopwatch,
     codes::CodeRefused,
+    config::{FactorKind, Opens},
     directory::{Account, Password, UserName},
     grants::GrantsError,
     limits::SourceKey,
+    otp::Code,
     portal::{Failure, Portal},
-    proof::{Evidence, FactorsPassed, PasswordPassed, PasswordRefused},
+    proof::{Evidence, FactorsPassed, Held, PasswordPassed, PasswordRefused},
+    recovery::RecoveryPassed,
     store::Attempt,
-    totp::Code,
 };
 
 /// What was typed, and from where.
 pub(crate) struct Typed<'a> {
     pub(crate) username: &'a str,
     pub(crate) password: &'a str,
-    pub(crate) code: &'a str,
+    pub(crate) second: Second<'a>,
     pub(crate) from: ClientAddr,
     pub(crate) request_id: &'a str,
+}
+
+/// What is shown beside the password, or in its place.
+#[derive(Clone, Copy)]
+pub(crate) enum Second<'a> {
+    Code(&'a str),
+    /// A browser's reply to one of our challenges.
+    Passkey {
+        challenge: &'a str,
+        reply: &'a str,
+    },
+    Recovery(&'a str),
 }
 
 /// How an attempt ended.
@@ -49,6 +63,28 @@ pub(crate) enum Shown {
     StoreDown,
 }
 
+impl Shown {
+    const WORDS: [(Self, &'static str); 6] = [
+        (Self::Generic, "wrong"),
+        (Self::Locked, "locked"),
+        (Self::MustChange, "must-change"),
+        (Self::DirectoryDown, "directory"),
+        (Self::AgentDown, "agent"),
+        (Self::StoreDown, "store"),
+    ];
+
+    /// To be kept over a redirect; a wait is kept with its seconds.
+    pub(crate) fn word(self) -> &'static str {
+        let found = Self::WORDS.iter().find(|(shown, _)| *shown == self);
+        found.map_or("wrong", |(_, word)| word)
+    }
+
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let found = Self::WORDS.iter().find(|(_, own)| *own == word);
+        found.map(|(shown, _)| *shown)
+    }
+}
+
 /// A refusal: what is shown, and the audit's word.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -63,6 +99,13 @@ impl Refusal {
             reason,
         }
     }
+}
+
+/// Why a person was not looked at.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    Refused(Refusal),
+    Nobody,
 }
 
 /// What became known on the way, for the audit.
@@ -105,57 +148,143 @@ impl Portal {
         typed: &Typed<'_>,
         trace: &mut Trace,
     ) -> Result<Result<Outcome, Refusal>, Failure> {
-        let name = match self.admit(typed).await? {
-            Ok(name) => name,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        // Asked first: while the agent is down no code is used up and no password sent.
-        self.grants.services().await?;
-        let now = self.now();
-        let password = Password::parse(typed.password);
-        let code = Code::parse(typed.code);
-        let Some(account) = self.directory.find(&name).await? else {
-            if self.config.portal.enrol_at_first_login
-                && let Some(password) = &password
-            {
-                self.directory.pretend(password).await?;
-            }
-            return Ok(Err(Refusal::generic("unknown-user")));
-        };
-        trace.account = Some(account.clone());
-        if let Err(refusal) = self.admit_also(&name, &account).await? {
+        if let Err(refusal) = self.admit_source(typed.from) {
             return Ok(Err(refusal));
         }
-        let passed = match self.codes.check(&account.id, code.as_ref(), now).await? {
-            Ok(passed) => passed,
-            Err(CodeRefused::NoToken) => {
-                return self
-                    .first_login(&name, account, password.as_ref(), trace)
-                    .await;
+        let passkey = match typed.second {
+            Second::Passkey { challenge, reply } => {
+                let from = SourceKey::of(typed.from.ip());
+                self.check_passkey((challenge, reply), from).await?
             }
-            Err(CodeRefused::Wrong) => return Ok(Err(Refusal::generic("wrong-code"))),
-            Err(CodeRefused::Used) => return Ok(Err(Refusal::generic("used-code"))),
+            Second::Code(_) | Second::Recovery(_) => None,
         };
-        trace.token = Some(passed.token().to_owned());
-        trace.note = Some(format!("step {:+}", passed.offset()));
-        let evidence = match password {
-            Some(password) => match self.password(account, &password, trace).await? {
-                Ok(right) => Evidence::PasswordAndCode(right, passed),
-                Err(refusal) => return Ok(Err(refusal)),
+        let username = match &passkey {
+            // A passkey knows whose it is.
+            Some(passed) if typed.username.trim().is_empty() => passed.user_name(),
+            _ => typed.username,
+        };
+        let (name, account) = match self.admit_person(username, trace).await? {
+            Ok(found) => found,
+            Err(Stopped::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Stopped::Nobody) => {
+                if self.config.portal.enrol_at_first_login
+                    && let Some(password) = Password::parse(typed.password)
+                {
+                    self.directory.pretend(&password).await?;
+                }
+                return Ok(Err(Refusal::generic("unknown-user")));
+            }
+        };
+        let evidence = match typed.second {
+            Second::Code(code) => {
+                let (code, now) = (Code::parse(code), self.now());
+                match self.codes.check(&account.id, code.as_ref(), now).await? {
+                    Ok(passed) => self.beside(account, typed, passed.into(), trace).await?,
+                    Err(CodeRefused::NoToken) => {
+                        let password = Password::parse(typed.password);
+                        return self
+                            .first_login(&name, account, password.as_ref(), trace)
+                            .await;
+                    }
+                    Err(CodeRefused::Wrong) => Err(Refusal::generic("wrong-code")),
+                    Err(CodeRefused::Used) => Err(Refusal::generic("used-code")),
+                }
+            }
+            Second::Passkey { .. } => match passkey {
+                Some(passed) => self.beside(account, typed, passed.into(), trace).await?,
+                None => Err(Refusal::generic("wrong-passkey")),
             },
-            None if typed.password.is_empty()
-                && access::code_alone_is_used(&self.config.access) =>
-            {
-                Evidence::CodeAlone(account, passed)
+            Second::Recovery(_) if self.config.recovery.opens != Opens::Unlock => {
+                Err(Refusal::generic("recovery-code-not-for-this"))
             }
-            None => return Ok(Err(Refusal::generic("bad-password-shape"))),
+            Second::Recovery(code) => self
+                .recover(account, typed.password, code, trace)
+                .await?
+                .map(|(password, code)| Evidence::PasswordAnd(password, code.into())),
         };
-        Ok(match FactorsPassed::new(evidence) {
-            Some(proof) => {
+        Ok(match evidence.map(FactorsPassed::new) {
+            Ok(Some(proof)) => {
                 self.forgive(&name, proof.user()).await?;
                 Ok(Outcome::In(proof))
             }
-            None => Err(Refusal::generic("account-not-active")),
+            Ok(None) => Err(Refusal::generic("account-not-active")),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// The person a name belongs to, when the limits allow another attempt.
+    pub(crate) async fn admit_person(
+        &self,
+        username: &str,
+        trace: &mut Trace,
+    ) -> Result<Result<(UserName, Account), Stopped>, Failure> {
+        let name = match self.admit_name(username).await? {
+            Ok(name) => name,
+            Err(refusal) => return Ok(Err(Stopped::Refused(refusal))),
+        };
+        // Asked first: while the agent is down no code is used up and no password sent.
+        self.grants.services().await?;
+        let Some(account) = self.directory.find(&name).await? else {
+            return Ok(Err(Stopped::Nobody));
+        };
+        trace.account = Some(account.clone());
+        Ok(match self.admit_also(&name, &account).await? {
+            Ok(()) => Ok((name, account)),
+            Err(refusal) => Err(Stopped::Refused(refusal)),
+        })
+    }
+
+    /// The password beside something held, or nothing where that is enough by itself.
+    async fn beside(
+        &self,
+        account: Account,
+        typed: &Typed<'_>,
+        held: Held,
+        trace: &mut Trace,
+    ) -> Result<Result<Evidence, Refusal>, Failure> {
+        trace.token = Some(held.token().to_owned());
+        trace.note = Some(held.note().to_owned());
+        let alone = match held.kind() {
+            // It asked for a second factor itself.
+            FactorKind::Passkey => true,
+            kind => access::alone_is_used(&self.config.access, kind),
+        };
+        Ok(match Password::parse(typed.password) {
+            Some(password) => self
+                .password(account, &password, trace)
+                .await?
+                .map(|right| Evidence::PasswordAnd(right, held)),
+            None if typed.password.is_empty() && alone => Ok(Evidence::Alone(account, held)),
+            None => Err(Refusal::generic("bad-password-shape")),
+        })
+    }
+
+    /// Password and recovery code of one person. The code is looked at first, so that a wrong one
+    /// costs no bind, and used up last, so that a wrong password costs no code.
+    pub(crate) async fn recover(
+        &self,
+        account: Account,
+        password: &str,
+        code: &str,
+        trace: &mut Trace,
+    ) -> Result<Result<(PasswordPassed, RecoveryPassed), Refusal>, Failure> {
+        let Some(fits) = self.recovery_fits(&account.id, code).await? else {
+            return Ok(Err(Refusal::generic("wrong-recovery-code")));
+        };
+        let Some(password) = Password::parse(password) else {
+            return Ok(Err(Refusal::generic("bad-password-shape")));
+        };
+        let right = match self.password(account, &password, trace).await? {
+            Ok(right) => right,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(match self.use_recovery_code(fits).await? {
+            Some(used) => {
+                trace.token = Some(used.set().to_owned());
+                trace.note = Some(format!("recovery code, {} left", used.left()));
+                Ok((right, used))
+            }
+            None => Err(Refusal::generic("used-recovery-code")),
         })
     }
 

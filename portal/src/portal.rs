@@ -16,6 +16,8 @@ use crate::{
     key::{Key, KeyError},
     limits::{Backoff, Rates, Shield, Spray},
     pace::Pace,
+    passkeys::Passkeys,
+    recovery::Hasher,
     store::{Store, StoreError},
     text::Texts,
 };
@@ -55,6 +57,8 @@ pub(crate) enum Failure {
     Grants(#[from] GrantsError),
     #[error("a page cannot be made: {0}")]
     Page(#[from] askama::Error),
+    #[error("a passkey cannot be dealt with: {0}")]
+    Passkey(String),
     #[error("a secret cannot be shown: {0}")]
     Offer(String),
 }
@@ -65,6 +69,9 @@ pub(crate) struct Portal {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) codes: Codes,
+    /// None: the portal has no name, which passkeys need.
+    pub(crate) passkeys: Option<Passkeys>,
+    pub(crate) hasher: Hasher,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) grants: Arc<dyn Grants>,
     pub(crate) audit: Audit,
@@ -106,6 +113,8 @@ impl Portal {
             shield: Shield::new(&config.shield, &config.limits),
             pace: Pace::new(&config.limits, clock.clone()),
             zone: config.portal.time_zone(),
+            passkeys: Passkeys::open(&config.portal.url(), &config.portal.name),
+            hasher: Hasher::new(config.limits.hashes_at_once.value()),
             config,
             store,
             codes,
@@ -156,8 +165,12 @@ pub(crate) async fn open_codes(config: &Config, store: &Store) -> Result<Codes, 
             }
         }
     }
-    let steps = config.limits.code_steps.value();
-    Ok(Codes::new(store.clone(), key, file.clone(), steps))
+    Ok(Codes::new(
+        store.clone(),
+        key,
+        file.clone(),
+        config.limits.reach(),
+    ))
 }
 
 /// Where a rotation keeps the next key until the database is sealed with it.

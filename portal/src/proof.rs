@@ -1,16 +1,18 @@
-//! The proof as values. `PasswordPassed` and `FactorsPassed` have private fields and one constructor
-//! each, so code that skips a check does not compile.
+//! The proof as values. `PasswordPassed`, `Held` and `FactorsPassed` have private fields and one
+//! constructor for each kind of check, so code that skips a check does not compile.
 
 use std::fmt;
 
 use crate::{
     codes::CodePassed,
-    config::FactorKind,
+    config::{Category, FactorKind},
     directory::{Account, AccountState, Directory, DirectoryError, Password, PasswordAnswer},
     live::LiveCookie,
+    passkeys::PasskeyPassed,
+    recovery::RecoveryPassed,
 };
 
-/// Kinds of proof given, in RFC 8176 words.
+/// Kinds of proof given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Factors(Vec<FactorKind>);
 
@@ -21,25 +23,40 @@ impl Factors {
 
     /// Reads what [`Factors`] prints.
     pub(crate) fn parse(words: &str) -> Self {
-        Self(
-            words
-                .split(' ')
-                .filter_map(|word| match word {
-                    "pwd" => Some(FactorKind::Pwd),
-                    "otp" => Some(FactorKind::Otp),
-                    _ => None,
-                })
-                .collect(),
-        )
+        Self(words.split(' ').filter_map(FactorKind::parse).collect())
     }
 
     pub(crate) fn contains(&self, kind: FactorKind) -> bool {
         self.0.contains(&kind)
     }
 
-    /// True: something known and something held.
-    pub(crate) fn are_both(&self) -> bool {
-        self.contains(FactorKind::Pwd) && self.contains(FactorKind::Otp)
+    /// True: it was shown, or what stands in for it. A recovery code that was let in as a proof at
+    /// all counts as the code of the app that is not at hand.
+    pub(crate) fn satisfies(&self, kind: FactorKind) -> bool {
+        self.contains(kind) || (kind == FactorKind::Otp && self.contains(FactorKind::Recovery))
+    }
+
+    /// True: enough to change what one logs in with: something known and something held, or a
+    /// passkey, which asks for both itself. A recovery code is not enough.
+    pub(crate) fn are_full(&self) -> bool {
+        self.contains(FactorKind::Passkey)
+            || (self.contains(FactorKind::Pwd) && self.contains(FactorKind::Otp))
+    }
+
+    /// With something held in the place of what was held before.
+    pub(crate) fn with_held(&self, kind: FactorKind) -> Self {
+        let known = self.0.iter().copied();
+        let known = known.filter(|old| old.category() == Category::Knowledge);
+        Self(known.chain([kind]).collect())
+    }
+
+    /// With one more.
+    pub(crate) fn and(&self, kind: FactorKind) -> Self {
+        let mut kinds = self.0.clone();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+        Self(kinds)
     }
 }
 
@@ -87,13 +104,75 @@ impl PasswordPassed {
     }
 }
 
+/// Something held was shown just now, and cannot be shown again.
+#[derive(Debug)]
+pub(crate) struct Held {
+    user_id: String,
+    kind: FactorKind,
+    token: String,
+    note: String,
+}
+
+impl From<CodePassed> for Held {
+    fn from(code: CodePassed) -> Self {
+        Self {
+            user_id: code.user_id().to_owned(),
+            kind: FactorKind::Otp,
+            token: code.token().to_owned(),
+            note: code.note().to_owned(),
+        }
+    }
+}
+
+impl From<PasskeyPassed> for Held {
+    fn from(passkey: PasskeyPassed) -> Self {
+        Self {
+            user_id: passkey.user_id().to_owned(),
+            kind: FactorKind::Passkey,
+            token: passkey.token().to_owned(),
+            note: "passkey".into(),
+        }
+    }
+}
+
+impl From<RecoveryPassed> for Held {
+    fn from(recovery: RecoveryPassed) -> Self {
+        Self {
+            user_id: recovery.user_id().to_owned(),
+            kind: FactorKind::Recovery,
+            token: recovery.set().to_owned(),
+            note: format!("recovery code, {} left", recovery.left()),
+        }
+    }
+}
+
+impl Held {
+    pub(crate) fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    pub(crate) fn kind(&self) -> FactorKind {
+        self.kind
+    }
+
+    /// The token's id, or the set's of a recovery code.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// For the audit.
+    pub(crate) fn note(&self) -> &str {
+        &self.note
+    }
+}
+
 /// What `FactorsPassed` is made of.
 #[derive(Debug)]
 pub(crate) enum Evidence {
-    /// Just now: password and code of the same person.
-    PasswordAndCode(PasswordPassed, CodePassed),
-    /// Just now: a code alone, for services listed so.
-    CodeAlone(Account, CodePassed),
+    /// Just now: the password, and something held by the same person.
+    PasswordAnd(PasswordPassed, Held),
+    /// Just now: a code or a passkey alone, for services listed so.
+    Alone(Account, Held),
     /// A live cookie whose browser was proven to be at the address that is to be opened, and the
     /// account as it is now.
     Cookie(LiveCookie, Account),
@@ -108,26 +187,17 @@ pub(crate) struct FactorsPassed {
 }
 
 impl FactorsPassed {
-    /// None: the pieces do not belong to one person, or the account may not log in.
+    /// None: the pieces do not belong to one person, the account may not log in, or a recovery code
+    /// came without the password.
     pub(crate) fn new(evidence: Evidence) -> Option<Self> {
         let (account, factors, token, of) = match evidence {
-            Evidence::PasswordAndCode(password, code) => {
-                let both = Factors::of(&[FactorKind::Pwd, FactorKind::Otp]);
-                (
-                    password.account,
-                    both,
-                    code.token().to_owned(),
-                    code.user_id().to_owned(),
-                )
+            Evidence::PasswordAnd(password, held) => {
+                let factors = Factors::of(&[FactorKind::Pwd, held.kind]);
+                (password.account, factors, held.token, held.user_id)
             }
-            Evidence::CodeAlone(account, code) => {
-                let one = Factors::of(&[FactorKind::Otp]);
-                (
-                    account,
-                    one,
-                    code.token().to_owned(),
-                    code.user_id().to_owned(),
-                )
+            Evidence::Alone(_, held) if held.kind == FactorKind::Recovery => return None,
+            Evidence::Alone(account, held) => {
+                (account, Factors::of(&[held.kind]), held.token, held.user_id)
             }
             Evidence::Cookie(cookie, account) => {
                 let (factors, token) = (cookie.factors().clone(), cookie.token().to_owned());

@@ -9,7 +9,7 @@ use crate::{
     clock::Stopwatch,
     directory::Password,
     enrol::{Offer, Origin, TooMany},
-    login::{Refusal, Shown, Trace, Typed},
+    login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     random,
 };
@@ -55,18 +55,15 @@ impl Portal {
         ticket: &str,
         trace: &mut Trace,
     ) -> Result<Result<Offer, Refusal>, Failure> {
-        let name = match self.admit(typed).await? {
-            Ok(name) => name,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let now = self.now().as_second();
-        let Some(account) = self.directory.find(&name).await? else {
-            return Ok(Err(Refusal::generic("unknown-user")));
-        };
-        trace.account = Some(account.clone());
-        if let Err(refusal) = self.admit_also(&name, &account).await? {
+        if let Err(refusal) = self.admit_source(typed.from) {
             return Ok(Err(refusal));
         }
+        let (name, account) = match self.admit_person(typed.username, trace).await? {
+            Ok(found) => found,
+            Err(Stopped::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Stopped::Nobody) => return Ok(Err(Refusal::generic("unknown-user"))),
+        };
+        let now = self.now().as_second();
         let digest = random::digest(&ticket_letters(ticket));
         let Some(open) = self.store.open_ticket(&digest, &account.id, now).await? else {
             return Ok(Err(Refusal::generic("no-such-ticket")));

@@ -21,12 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    config::{Config, FactorKind},
-    health,
-    portal::Portal,
-    web,
-};
+use crate::{config::Config, health, portal::Portal, web};
 pub(crate) use tls::{check as check_certificate, install_crypto};
 
 /// How often files are looked at and small jobs done.
@@ -91,18 +86,8 @@ async fn announce(portal: &Portal) -> Result<()> {
         );
     }
     for access in &portal.config.access {
-        let words: Vec<String> = access.factors.iter().map(ToString::to_string).collect();
-        let items = if access.factors.contains(&FactorKind::Pwd) {
-            3
-        } else {
-            2
-        };
-        tracing::info!(
-            service = access.service,
-            factors = words.join(" "),
-            items,
-            "access policy"
-        );
+        let factors = access.factors.to_string();
+        tracing::info!(service = access.service, factors, "access policy");
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ mod barred;
 mod cookies;
 mod crossings;
 mod outbox;
+mod recovery;
 mod reseal;
+mod stock;
 mod tickets;
 mod tokens;
 mod waits;
@@ -14,8 +16,9 @@ mod waits;
 pub(crate) use attempts::Attempt;
 pub(crate) use cookies::{CookieRow, Place};
 pub(crate) use outbox::Kept;
+pub(crate) use stock::{StockRow, Stocked};
 pub(crate) use tickets::NewTicket;
-pub(crate) use tokens::{NewToken, SuspendedBy, TokenRow, TokenState};
+pub(crate) use tokens::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 
 use std::{fs, io, path::Path, time::Duration};
 

@@ -1,6 +1,8 @@
 //! For tests only: a portal in a scratch directory with a fake agent, a fixed clock and two people,
 //! and requests against its router.
 
+pub(crate) mod authenticator;
+
 use std::{
     net::IpAddr,
     sync::{
@@ -30,10 +32,10 @@ use crate::{
     },
     grants::{Grants, GrantsError, Reply},
     key::Key,
+    otp::Seed,
     portal::Portal,
     random,
-    store::{NewToken, TokenState},
-    totp::Seed,
+    store::{Kind, NewToken, TokenState},
     web,
 };
 
@@ -368,6 +370,7 @@ impl Site {
             replaces: None,
             created: NOW,
             expires: None,
+            kind: Kind::App,
         };
         assert!(self.portal.store.add_token(&new).await.unwrap());
         (id, seed)

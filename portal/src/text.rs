@@ -166,6 +166,23 @@ words! {
     time: TimeWords {
         seconds, minutes, hours,
     }
+    prove: ProveWords {
+        title, text, submit, refused,
+    }
+    passkey: PasskeyWords {
+        kind, log_in, log_in_hint, add, add_hint, name, name_default, failed, not_made, unable,
+    }
+    recovery: RecoveryWords {
+        title, none, left, few, make, make_again, make_hint, shown_once, owner, made, how, r#where,
+        print, kept,
+    }
+    lost: LostWords {
+        title, lead, code, code_hint, what, lost, gone, unlock, submit, no_code, refused, stopped,
+        stopped_partly, go_on, left,
+    }
+    resync: ResyncWords {
+        title, kind, lead, code, next, submit, refused, done, link,
+    }
 }
 
 #[cfg(test)]

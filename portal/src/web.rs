@@ -12,7 +12,12 @@ mod form;
 mod headers;
 mod health;
 mod login;
+mod lost;
 mod page;
+mod passkeys;
+mod prove;
+mod recovery;
+mod resync;
 mod signins;
 mod statics;
 mod ticket;
@@ -94,6 +99,13 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/health", get(health::health))
         .route("/captive", get(captive::show))
         .route("/static/{name}", get(statics::file))
+        .route("/access/prove", post(prove::prove))
+        .route("/passkey", post(prove::challenge))
+        .route("/devices/passkey/start", post(passkeys::start))
+        .route("/devices/passkey", post(passkeys::make))
+        .route("/devices/recovery", post(recovery::make))
+        .route("/lost", get(lost::show).post(lost::lose))
+        .route("/resync", get(resync::show).post(resync::resync))
 }
 
 async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {

@@ -91,6 +91,67 @@
     );
   }
 
+  // Passkeys. The browser shows them only to the portal's own name.
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const challenge = async (url) => {
+    const reply = await fetch(url, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" }, body: new URLSearchParams() });
+    if (reply.redirected) location.assign(reply.url);
+    if (!reply.ok) throw new Error(reply.statusText);
+    const { challenge, options } = await reply.json();
+    const key = options.publicKey;
+    key.challenge = bytes(key.challenge);
+    if (key.user) key.user.id = bytes(key.user.id);
+    for (const one of [...(key.excludeCredentials ?? []), ...(key.allowCredentials ?? [])]) one.id = bytes(one.id);
+    return { challenge, key };
+  };
+  const put = (form, name, value) => {
+    const field = form.elements[name] ?? form.appendChild(Object.assign(document.createElement("input"), { type: "hidden", name }));
+    field.value = value;
+  };
+  const send = (form, challenge, credential, response) => {
+    put(form, "challenge", challenge);
+    put(form, "passkey", JSON.stringify({ id: credential.id, rawId: text(credential.rawId), type: credential.type, response, extensions: {} }));
+    HTMLFormElement.prototype.submit.call(form);
+  };
+  const show = async (form) => {
+    const { challenge: id, key } = await challenge("/passkey");
+    const found = await navigator.credentials.get({ publicKey: key });
+    const r = found.response;
+    send(form, id, found, {
+      authenticatorData: text(r.authenticatorData), clientDataJSON: text(r.clientDataJSON), signature: text(r.signature),
+      userHandle: r.userHandle ? text(r.userHandle) : null,
+    });
+  };
+  const make = async (form) => {
+    const { challenge: id, key } = await challenge("/devices/passkey/start");
+    const made = await navigator.credentials.create({ publicKey: key });
+    const r = made.response;
+    send(form, id, made, { attestationObject: text(r.attestationObject), clientDataJSON: text(r.clientDataJSON), transports: r.getTransports?.() ?? null });
+  };
+  const able = Boolean(window.PublicKeyCredential && navigator.credentials);
+  const logIn = document.querySelector("[data-passkey-log-in]");
+  if (logIn && able) {
+    logIn.hidden = false;
+    const said = logIn.querySelector("[role=status]");
+    logIn.querySelector("button").addEventListener("click", () => show(logIn.closest("form")).catch(() => { said.textContent = logIn.dataset.failed; }));
+  }
+  for (const form of document.querySelectorAll("form[data-passkey], form[data-passkey-add]")) {
+    const adds = "passkeyAdd" in form.dataset;
+    const said = form.querySelector(".hint");
+    if (adds) form.hidden = !able;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!able) { said.textContent = form.dataset.unable; return; }
+      (adds ? make : show)(form).catch(() => { said.textContent = form.dataset.failed; });
+    });
+  }
+
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) continue;
     button.hidden = false;

@@ -10,7 +10,6 @@ use clap::Subcommand;
 use super::{Done, desk::Desk};
 use crate::{
     audit::draft,
-    codes,
     key::Key,
     portal::{next_key_file, open_codes},
     vault,
@@ -78,8 +77,7 @@ pub(super) async fn rotate(desk: &Desk) -> Result<Done> {
 
 async fn reseal(desk: &Desk, old: &Key, new: &Key) -> Result<usize> {
     desk.store
-        .reseal(old.id(), new.id(), |id, sealed| {
-            let place = codes::place(id);
+        .reseal(old.id(), new.id(), |place, sealed| {
             let secret = vault::open(old, place, sealed)?;
             vault::seal(new, place, &secret)
         })

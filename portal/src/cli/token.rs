@@ -1,10 +1,13 @@
 //! `token`: list, import, suspend, resume, revoke, reissue. No verb ever prints a secret again.
 
 use agent_api::AuditKind;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{
     Done,
@@ -15,9 +18,10 @@ use super::{
 };
 use crate::{
     audit::draft,
+    otp::{Code, Seed},
     random,
-    store::{NewToken, SuspendedBy, TokenRow, TokenState},
-    totp::Seed,
+    store::{Kind, NewToken, SuspendedBy, TokenRow, TokenState},
+    tokenfile,
 };
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +39,13 @@ pub(super) enum Verb {
         user: String,
         #[arg(long)]
         name: String,
+        /// A google-authenticator file, instead of a typed secret.
+        #[arg(long)]
+        google_authenticator: Option<PathBuf>,
     },
+    /// Bring a token back into step by two codes that follow each other, read from standard input
+    /// or asked for.
+    Resync { id: String },
     /// Make a token's codes count no more until it is resumed by an operator.
     Suspend { id: String },
     /// Make a suspended token's codes count again.
@@ -54,7 +64,12 @@ pub(super) enum Verb {
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
     let done = match verb {
         Verb::List { user } => list(desk, user.as_deref()).await,
-        Verb::Import { user, name } => import(desk, &user, &name).await,
+        Verb::Import {
+            user,
+            name,
+            google_authenticator,
+        } => import(desk, &user, &name, google_authenticator.as_deref()).await,
+        Verb::Resync { id } => resync(desk, &id).await,
         Verb::Suspend { id } => change(desk, &id, Change::Suspend).await,
         Verb::Resume { id } => change(desk, &id, Change::Resume).await,
         Verb::Revoke { id } => change(desk, &id, Change::Revoke).await,
@@ -112,13 +127,37 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
     })
 }
 
-async fn import(desk: &Desk, user: &str, name: &str) -> Result<()> {
+async fn import(desk: &Desk, user: &str, name: &str, file: Option<&Path>) -> Result<()> {
     if name.trim().is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
         bail!("a token's name has 1 to 40 characters");
     }
     let account = desk.account(user).await?;
-    let typed = input::secret("Base32 secret", input::Typed::Once)?;
-    let seed = Seed::from_base32(&typed)?;
+    let (seed, kind, left) = match file {
+        None => {
+            let typed = input::secret("Base32 secret", input::Typed::Once)?;
+            (Seed::from_base32(&typed)?, Kind::App, 0)
+        }
+        Some(file) => {
+            let text = Zeroizing::new(
+                std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?,
+            );
+            let read = tokenfile::google(&text);
+            let (token, left) = read.with_context(|| file.display().to_string())?;
+            let kind = Kind::Imported {
+                recipe: token.recipe,
+                last: token.last,
+                serial: None,
+            };
+            (token.seed, kind, left)
+        }
+    };
+    if left > 0 {
+        desk.out.warn(&format!(
+            "its {left} emergency codes are not taken over: eight digits are too few to be kept \
+             safe; the person makes recovery codes in the portal"
+        ));
+    }
     let codes = desk.codes().await?;
     let id = random::id('t');
     let (sealed, key_id) = codes.seal(&id, &seed)?;
@@ -136,6 +175,7 @@ async fn import(desk: &Desk, user: &str, name: &str) -> Result<()> {
         replaces: None,
         created: desk.now().as_second(),
         expires: None,
+        kind,
     };
     if !desk.store.add_token(&new).await? {
         bail!("the key was rotated at this moment; run the verb again");
@@ -155,6 +195,37 @@ async fn import(desk: &Desk, user: &str, name: &str) -> Result<()> {
     desk.out.say(
         &said,
         &format!("Token {id} of {} is imported and active.", account.name),
+    )
+}
+
+async fn resync(desk: &Desk, id: &str) -> Result<()> {
+    let token = row(desk, id).await?;
+    if token.is_passkey() || !token.is(TokenState::Active) {
+        bail!("token {id} is no active token that makes codes");
+    }
+    let first = input::secret("first code", input::Typed::Once)?;
+    let second = input::secret("code after it", input::Typed::Once)?;
+    let (Some(first), Some(second)) = (Code::parse(&first), Code::parse(&second)) else {
+        bail!("a code has six to eight digits; nothing was changed");
+    };
+    let codes = desk.codes().await?;
+    let done = codes
+        .resync_one(&token, (&first, &second), desk.now())
+        .await?;
+    if !done {
+        bail!(
+            "these are not two codes of token {id} that follow each other and were not used; \
+             press twice and try once more"
+        );
+    }
+    let mut entry = draft(AuditKind::Token, "resynchronised");
+    entry.user = Some(token.user_name.clone());
+    entry.token = Some(id.to_owned());
+    desk.record(entry).await?;
+    let said = serde_json::json!({ "id": id, "user": token.user_name, "resynchronised": true });
+    desk.out.say(
+        &said,
+        &format!("Token {id} of {} is in step again.", token.user_name),
     )
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) failures_in_a_row: Whole<10, 100>,
     /// Steps before and after the present one whose codes are taken.
     pub(crate) code_steps: Whole<0, 1>,
+    /// Presses of a hardware token's button that may have been for nothing.
+    pub(crate) presses_ahead: Whole<0, 50>,
     pub(crate) tokens_per_user: Whole<1, 10>,
     /// How long a token may wait for its first code.
     pub(crate) pending: Length<MINUTE, HOUR>,
@@ -59,6 +61,7 @@ impl Default for Limits {
             longest_wait: Length::of::<{ 15 * MINUTE }>(),
             failures_in_a_row: Whole::of::<100>(),
             code_steps: Whole::of::<1>(),
+            presses_ahead: Whole::of::<10>(),
             tokens_per_user: Whole::of::<5>(),
             pending: Length::of::<{ 15 * MINUTE }>(),
             ticket: Length::of::<HOUR>(),
@@ -74,6 +77,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How far a code may be from where its token is thought to be.
+    pub(crate) fn reach(&self) -> crate::otp::Reach {
+        let small = |number: u32| u16::try_from(number).unwrap_or(0);
+        crate::otp::Reach {
+            steps: small(self.code_steps.value()),
+            ahead: small(self.presses_ahead.value()),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         if self.longest_wait.seconds() < self.first_wait.seconds() {
             return Err((

@@ -15,6 +15,7 @@ pub(crate) struct CookieRow {
     pub(crate) factors: String,
     pub(crate) token: String,
     pub(crate) created: i64,
+    pub(crate) proved: i64,
     pub(crate) seen: i64,
     pub(crate) notice: Option<String>,
     /// It went to another address without a code.
@@ -38,9 +39,11 @@ impl Store {
         row: &CookieRow,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "INSERT INTO cookies (hash, user_id, user_name, source, factors, token, created, seen)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8
-             WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $6 AND state = 'active')",
+            "INSERT INTO cookies (hash, user_id, user_name, source, factors, token, created, seen,
+                                  proved)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+             WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $6 AND state = 'active')
+                OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $6)",
         )
         .bind(hash)
         .bind(&row.user_id)
@@ -50,6 +53,7 @@ impl Store {
         .bind(&row.token)
         .bind(row.created)
         .bind(row.seen)
+        .bind(row.proved)
         .execute(&self.writer)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -63,7 +67,8 @@ impl Store {
         made_after: i64,
     ) -> Result<Option<CookieRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT user_id, user_name, source, also, factors, token, created, seen, notice, moved FROM cookies
+            "SELECT user_id, user_name, source, also, factors, token, created, proved, seen, notice,
+                    moved FROM cookies
              WHERE hash = $1 AND seen > $2 AND created > $3",
         )
         .bind(hash)
@@ -145,6 +150,36 @@ impl Store {
         .bind(to)
         .bind(moved)
         .bind(also)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives a cookie another hash, and what was shown meanwhile. False: it ended, or the token did.
+    /// Its crossings end.
+    pub(crate) async fn raise_cookie(
+        &self,
+        (hash, new_hash): (&[u8], &[u8]),
+        (factors, token): (&str, &str),
+        proved: i64,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("DELETE FROM crossings WHERE cookie = $1")
+            .bind(hash)
+            .execute(&mut *transaction)
+            .await?;
+        let done = sqlx::query(
+            "UPDATE cookies SET hash = $2, factors = $3, token = $4, proved = $5, notice = NULL
+             WHERE hash = $1
+               AND (EXISTS (SELECT 1 FROM tokens WHERE id = $4 AND state = 'active')
+                    OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $4))",
+        )
+        .bind(hash)
+        .bind(new_hash)
+        .bind(factors)
+        .bind(token)
+        .bind(proved)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

@@ -1,116 +1,15 @@
 //! Rows of `tokens`. The claim of a step is one compare-and-set; every change of state names the
 //! states it may start from.
 
-use sqlx::{FromRow, Sqlite, Transaction};
+mod row;
+
+use sqlx::{Sqlite, Transaction};
 
 use super::{Store, StoreError};
-
-/// The life of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenState {
-    /// Waits for its first code.
-    Pending,
-    Active,
-    Suspended,
-    /// For good; its secret is erased.
-    Revoked,
-}
-
-impl TokenState {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    fn of(name: &str) -> Result<Self, StoreError> {
-        match name {
-            "pending" => Ok(Self::Pending),
-            "active" => Ok(Self::Active),
-            "suspended" => Ok(Self::Suspended),
-            "revoked" => Ok(Self::Revoked),
-            other => Err(StoreError::Value(format!("token state {other:?}"))),
-        }
-    }
-}
-
-/// Who suspended a token; a person cannot resume what an operator suspended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SuspendedBy {
-    User,
-    Operator,
-}
-
-impl SuspendedBy {
-    fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Operator => "operator",
-        }
-    }
-}
-
-/// A token as stored; the secret is sealed.
-#[derive(Clone, Debug, FromRow)]
-pub(crate) struct TokenRow {
-    pub(crate) id: String,
-    pub(crate) user_id: String,
-    pub(crate) user_name: String,
-    pub(crate) name: String,
-    state: String,
-    suspended_by: Option<String>,
-    pub(crate) secret: Option<Vec<u8>>,
-    pub(crate) weak: bool,
-    pub(crate) origin: String,
-    pub(crate) handle: Option<Vec<u8>>,
-    pub(crate) created: i64,
-    pub(crate) last_used: Option<i64>,
-}
-
-impl TokenRow {
-    pub(crate) fn state(&self) -> Result<TokenState, StoreError> {
-        TokenState::of(&self.state)
-    }
-
-    pub(crate) fn is(&self, state: TokenState) -> bool {
-        self.state == state.name()
-    }
-
-    /// True: it was made but never confirmed, so it never proved anything.
-    pub(crate) fn never_counted(&self) -> bool {
-        self.name.is_empty()
-    }
-
-    /// True: its owner may resume it.
-    pub(crate) fn own_suspension(&self) -> bool {
-        self.suspended_by.as_deref() == Some(SuspendedBy::User.name())
-    }
-}
-
-/// What a new token needs. `id` is chosen by the caller because the sealed secret is bound to it.
-#[derive(Debug)]
-pub(crate) struct NewToken<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) user_id: &'a str,
-    pub(crate) user_name: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) state: TokenState,
-    pub(crate) secret: &'a [u8],
-    /// The key the secret is sealed with; must still be the database's key when the row is written.
-    pub(crate) key_id: &'a str,
-    pub(crate) weak: bool,
-    pub(crate) origin: &'a str,
-    pub(crate) handle: Option<Vec<u8>>,
-    pub(crate) replaces: Option<&'a str>,
-    pub(crate) created: i64,
-    pub(crate) expires: Option<i64>,
-}
+pub(crate) use row::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
-    origin, handle, created, last_used FROM tokens";
+    origin, handle, created, last_used, kind, last_step, drift, serial FROM tokens";
 
 fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     // Constants only: no caller's text reaches the statement.
@@ -120,28 +19,10 @@ fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
 impl Store {
     /// False: the database's key changed meanwhile; seal again with the present one.
     pub(crate) async fn add_token(&self, new: &NewToken<'_>) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO tokens (id, user_id, user_name, name, state, secret, weak, origin, handle,
-                                 replaces, created, expires)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
-             WHERE EXISTS (SELECT 1 FROM facts WHERE name = 'key' AND value = $13)",
-        )
-        .bind(new.id)
-        .bind(new.user_id)
-        .bind(new.user_name)
-        .bind(new.name)
-        .bind(new.state.name())
-        .bind(new.secret)
-        .bind(new.weak)
-        .bind(new.origin)
-        .bind(&new.handle)
-        .bind(new.replaces)
-        .bind(new.created)
-        .bind(new.expires)
-        .bind(new.key_id)
-        .execute(&self.writer)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        let mut transaction = self.begin().await?;
+        let added = insert(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(added)
     }
 
     pub(crate) async fn token(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
@@ -280,6 +161,25 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Suspends everything a person logs in with, as the person's own wish, and ends their cookies.
+    /// Gives how many tokens.
+    pub(crate) async fn suspend_tokens_of(&self, user_id: &str) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tokens SET state = 'suspended', suspended_by = 'user'
+             WHERE user_id = $1 AND state = 'active'",
+        )
+        .bind(user_id)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM cookies WHERE user_id = $1")
+            .bind(user_id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected())
+    }
+
     /// False: it was not suspended, or by an operator and a person asks.
     pub(crate) async fn resume_token(&self, id: &str, by: SuspendedBy) -> Result<bool, StoreError> {
         let done = sqlx::query(
@@ -314,6 +214,58 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Puts a token at another step, with another drift. False: not active, or that step is used.
+    pub(crate) async fn resync_token(
+        &self,
+        id: &str,
+        step: i64,
+        drift: i64,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE tokens SET last_step = $2, drift = $3, last_used = $4
+             WHERE id = $1 AND last_step < $2 AND state = 'active'",
+        )
+        .bind(id)
+        .bind(step)
+        .bind(drift)
+        .bind(now)
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The token a passkey's credential belongs to, if it counts.
+    pub(crate) async fn passkey(&self, credential: &[u8]) -> Result<Option<TokenRow>, StoreError> {
+        Ok(
+            sqlx::query_as(select("WHERE credential = $1 AND state = 'active'"))
+                .bind(credential)
+                .fetch_optional(&self.readers)
+                .await?,
+        )
+    }
+
+    /// Notes that a passkey was used, with its counter sealed anew. False: it counts no more, or
+    /// was used meanwhile.
+    pub(crate) async fn use_passkey(
+        &self,
+        id: &str,
+        (old, new): (&[u8], &[u8]),
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE tokens SET secret = $3, last_used = $4
+             WHERE id = $1 AND secret = $2 AND state = 'active'",
+        )
+        .bind(id)
+        .bind(old)
+        .bind(new)
+        .bind(now)
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Ends pending tokens whose time is over, with their secrets.
     pub(crate) async fn drop_expired_pending(&self, now: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(
@@ -325,6 +277,40 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// False: the database's key is not the one the secret is sealed with.
+pub(super) async fn insert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewToken<'_>,
+) -> Result<bool, StoreError> {
+    let (kind, last, serial, credential) = new.kind.columns();
+    let done = sqlx::query(
+        "INSERT INTO tokens (id, user_id, user_name, name, state, secret, weak, origin, handle,
+                             replaces, created, expires, kind, last_step, serial, credential)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $16, $17
+         WHERE EXISTS (SELECT 1 FROM facts WHERE name = 'key' AND value = $13)",
+    )
+    .bind(new.id)
+    .bind(new.user_id)
+    .bind(new.user_name)
+    .bind(new.name)
+    .bind(new.state.name())
+    .bind(new.secret)
+    .bind(new.weak)
+    .bind(new.origin)
+    .bind(&new.handle)
+    .bind(new.replaces)
+    .bind(new.created)
+    .bind(new.expires)
+    .bind(new.key_id)
+    .bind(kind)
+    .bind(last)
+    .bind(serial)
+    .bind(credential)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 async fn end_cookies(

@@ -19,18 +19,19 @@ use jiff::Timestamp;
 use super::{
     failed::failed,
     form::Form,
-    page::{AccessPage, AccessRow, Notice, OpenRow, render},
+    page::{AccessPage, AccessRow, Asks, Notice, OpenRow, render},
     times::{self, Moment},
     visit::Visit,
 };
 use crate::{
-    access::{self, ServiceId},
+    access::{self, Standing},
     client_addr::ClientAddr,
-    config::Follow,
+    config::{FactorKind, Follow},
     grants::{self, Wanted},
     live::LiveCookie,
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed},
+    recovery,
     shared::Sharing,
     text::{Words, fill},
 };
@@ -71,15 +72,15 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
             &[("from", &proven), ("address", &address)],
         )));
     }
-    let allowed = match from {
-        Some(from) => allowed(portal, cookie, from).await,
+    let standings = match from {
+        Some(from) => standings(portal, cookie, from).await,
         None => Ok(Vec::new()),
     };
     let held = grants::held_by(portal.grants.as_ref(), cookie.user_name(), None).await;
-    let (allowed, held) = match (allowed, held) {
-        (Ok(allowed), Ok(held)) => (allowed, held),
-        (allowed, held) => {
-            let failure = allowed.err().or(held.err().map(Failure::from));
+    let (standings, held) = match (standings, held) {
+        (Ok(standings), Ok(held)) => (standings, held),
+        (standings, held) => {
+            let failure = standings.err().or(held.err().map(Failure::from));
             tracing::warn!(request = %visit.id, ?failure, "my access is shown without grants");
             page.notices.push(Notice::bad(&words.access.unknown));
             (Vec::new(), Vec::new())
@@ -91,13 +92,16 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         None => None,
     };
     let families = from.and_then(|from| families::part(portal, visit, cookie, &held, from));
-    let (rows, elsewhere) = rows(portal, visit, cookie, &allowed, &held, now);
+    let (rows, elsewhere) = rows(portal, visit, cookie, &standings, &held, now);
     if here
         && rows
             .iter()
             .any(|row| row.open.as_ref().is_some_and(|open| open.soon))
     {
         page.notices.push(Notice::info(&words.access.soon));
+    }
+    if let Some(few) = few_codes(portal, cookie, words).await? {
+        page.notices.push(Notice::info(few));
     }
     let page = AccessPage {
         page,
@@ -110,6 +114,17 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         families,
     };
     Ok(render(visit, StatusCode::OK, &page))
+}
+
+/// Says that few recovery codes are left, to somebody who has any.
+async fn few_codes(
+    portal: &Portal,
+    cookie: &LiveCookie,
+    words: &Words,
+) -> Result<Option<String>, Failure> {
+    let set = portal.store.recovery_set(cookie.user_id()).await?;
+    let few = set.filter(|set| set.left <= recovery::FEW);
+    Ok(few.map(|set| fill(&words.recovery.few, &[("left", &set.left.to_string())])))
 }
 
 /// What is known of others at this address; None: nothing, or nobody can say now.
@@ -144,23 +159,23 @@ async fn shared_words(
     )
 }
 
-/// The services the person may open now, by the directory's groups of now.
-async fn allowed(
+/// What is for the person from here, by the directory's groups of now.
+async fn standings(
     portal: &Portal,
     cookie: &LiveCookie,
     from: ClientAddr,
-) -> Result<Vec<ServiceId>, Failure> {
+) -> Result<Vec<Standing>, Failure> {
     let Some(account) = portal.account_of(cookie).await? else {
         return Ok(Vec::new());
     };
     let services = portal.grants.services().await?;
-    let rules = &portal.config.access;
-    Ok(access::allowed(
+    let (rules, shown) = (&portal.config.access, cookie.shown(portal.now()));
+    Ok(access::standings(
         &services,
         &account,
         rules,
         from.ip(),
-        cookie.factors(),
+        &shown,
     ))
 }
 
@@ -168,15 +183,17 @@ fn rows(
     portal: &Portal,
     visit: &Visit,
     cookie: &LiveCookie,
-    allowed: &[ServiceId],
+    standings: &[Standing],
     held: &[Grant],
     now: Timestamp,
 ) -> (Vec<AccessRow>, Vec<AccessRow>) {
     let words = portal.texts.of(visit.language);
+    let standing = |service: &str| standings.iter().find(|one| one.service() == service);
     let row = |grant: &Grant| AccessRow {
         service: grant.service.clone(),
         source: grant.source.to_string(),
-        allowed: allowed.iter().any(|id| id.name() == grant.service),
+        allowed: matches!(standing(&grant.service), Some(Standing::Allowed(_))),
+        asks: standing(&grant.service).and_then(|one| asks(portal, one)),
         probe: probe_of(portal, &grant.service),
         open: Some(open_row(portal, visit, words, grant, now)),
     };
@@ -192,12 +209,13 @@ fn rows(
     };
     let other = other.into_iter().filter(|grant| !partner(grant));
     let mut rows: Vec<AccessRow> = mine.into_iter().map(row).collect();
-    for id in allowed {
-        if !rows.iter().any(|row| row.service == id.name()) {
+    for one in standings {
+        if !rows.iter().any(|row| row.service == one.service()) {
             rows.push(AccessRow {
-                service: id.name().to_owned(),
+                service: one.service().to_owned(),
                 source: String::new(),
-                allowed: true,
+                allowed: matches!(one, Standing::Allowed(_)),
+                asks: asks(portal, one),
                 probe: None,
                 open: None,
             });
@@ -205,6 +223,19 @@ fn rows(
     }
     rows.sort_by(|a, b| (a.open.is_none(), &a.service).cmp(&(b.open.is_none(), &b.service)));
     (rows, other.map(row).collect())
+}
+
+/// The fields of the form that shows what is missing. None: nothing is.
+fn asks(portal: &Portal, standing: &Standing) -> Option<Asks> {
+    let Standing::Lacks { factors, .. } = standing else {
+        return None;
+    };
+    let asked = |kind| factors.contains(&kind);
+    Some(Asks {
+        password: asked(FactorKind::Pwd),
+        code: asked(FactorKind::Otp),
+        passkey: asked(FactorKind::Passkey) && portal.passkeys.is_some(),
+    })
 }
 
 fn probe_of(portal: &Portal, service: &str) -> Option<String> {
@@ -279,7 +310,7 @@ async fn ask(portal: &Portal, visit: &Visit, form: &Form, word: &str) -> Respons
     }
 }
 
-async fn ask_agent(
+pub(super) async fn ask_agent(
     portal: &Portal,
     visit: &Visit,
     cookie: &LiveCookie,
@@ -292,7 +323,13 @@ async fn ask_agent(
     };
     let services = portal.grants.services().await?;
     let rules = &portal.config.access;
-    let mut wanted = access::allowed(&services, &account, rules, from.ip(), cookie.factors());
+    let mut wanted = access::allowed(
+        &services,
+        &account,
+        rules,
+        from.ip(),
+        &cookie.shown(portal.now()),
+    );
     if form.has("service") {
         wanted.retain(|id| form.all("service").any(|name| name == id.name()));
     } else if word == "extended" {

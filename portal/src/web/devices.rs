@@ -14,7 +14,7 @@ use super::{
     access::again,
     failed::failed,
     form::Form,
-    page::{DeviceRow, DevicesPage, Notice, render},
+    page::{DeviceRow, DevicesPage, Notice, RecoveryRow, render},
     ticket::{confirmed_page, enrol_page},
     times::Moment,
     visit::{Away, Visit},
@@ -25,10 +25,10 @@ use crate::{
     enrol::{Confirmed, Confirmer, Origin, TooMany},
     limits::SourceKey,
     live::LiveCookie,
+    otp::Code,
     portal::{Failure, Portal},
     store::{SuspendedBy, TokenRow, TokenState},
     text::fill,
-    totp::Code,
 };
 
 /// `GET /devices`.
@@ -51,6 +51,9 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
                 "not-possible" => Notice::bad(&words.not_possible),
                 "too-many" => Notice::bad(&words.too_many),
                 "only-full" => Notice::bad(&words.only_full),
+                "passkey-not-made" => {
+                    Notice::bad(&portal.texts.of(visit.language).passkey.not_made)
+                }
                 _ => return None,
             })
         });
@@ -78,6 +81,13 @@ async fn page(
         .filter(|token| !token.never_counted())
         .map(|token| row(portal, visit, token))
         .collect();
+    let recovery = match portal.store.recovery_set(cookie.user_id()).await {
+        Ok(set) => set.map(|set| RecoveryRow {
+            left: set.left,
+            made: moment(portal, visit, set.made),
+        }),
+        Err(failure) => return failed(visit, &failure.into()),
+    };
     render(
         visit,
         status,
@@ -85,6 +95,8 @@ async fn page(
             page,
             devices,
             full,
+            passkeys: portal.passkeys.is_some(),
+            recovery,
         },
     )
 }
@@ -102,8 +114,13 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
         _ if token.is(TokenState::Pending) => (&words.pending, "info"),
         _ => (&words.revoked, "off"),
     };
-    let moment = |second| Moment::of_second(second, portal.now(), &portal.zone, visit.language);
+    let moment = |second| moment(portal, visit, second);
     DeviceRow {
+        kind: match token.kind_word() {
+            "passkey" => &portal.texts.of(visit.language).passkey.kind,
+            "hotp" => &portal.texts.of(visit.language).resync.kind,
+            _ => "",
+        },
         id: token.id.clone(),
         name: token.name.clone(),
         state,
@@ -117,22 +134,26 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
     }
 }
 
+fn moment(portal: &Portal, visit: &Visit, second: i64) -> Moment {
+    Moment::of_second(second, portal.now(), &portal.zone, visit.language)
+}
+
 /// How recent and complete the log-in must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
+pub(super) enum Asks {
     AnyLogIn,
-    RecentBoth,
+    RecentFull,
 }
 
 /// The person, if their log-in is good enough for the change.
-async fn changer<'a>(
+pub(super) async fn changer<'a>(
     portal: &Portal,
     visit: &'a Visit,
     asks: Asks,
 ) -> Result<&'a LiveCookie, Response> {
     let cookie = visit.person().map_err(Away::into_response)?;
-    if asks == Asks::RecentBoth {
-        if !cookie.factors().are_both() {
+    if asks == Asks::RecentFull {
+        if !cookie.factors().are_full() {
             return Err(back(portal, visit, cookie, "only-full").await);
         }
         if !cookie.is_fresh(&portal.config.limits, portal.now()) {
@@ -143,7 +164,12 @@ async fn changer<'a>(
 }
 
 /// Back to the list, with words.
-async fn back(portal: &Portal, visit: &Visit, cookie: &LiveCookie, words: &str) -> Response {
+pub(super) async fn back(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+    words: &str,
+) -> Response {
     match cookie.leave_notice(&portal.store, words).await {
         Ok(id) => Redirect::to(&format!("/devices?n={id}")).into_response(),
         Err(failure) => failed(visit, &failure.into()),
@@ -152,7 +178,7 @@ async fn back(portal: &Portal, visit: &Visit, cookie: &LiveCookie, words: &str) 
 
 /// `POST /devices/enrol`: shows a new secret.
 pub(super) async fn enrol(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    let cookie = match changer(&portal, &visit, Asks::RecentBoth).await {
+    let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
@@ -233,7 +259,7 @@ impl Change {
     fn asks(self) -> Asks {
         match self {
             Self::Suspend => Asks::AnyLogIn,
-            Self::Resume | Self::Revoke => Asks::RecentBoth,
+            Self::Resume | Self::Revoke => Asks::RecentFull,
         }
     }
 

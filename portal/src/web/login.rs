@@ -21,18 +21,21 @@ use super::{
 use crate::{
     access,
     audit::draft,
+    config::FactorKind,
     directory::UserName,
     enrol::{Origin, TooMany},
     grants::{self, GrantsError, Wanted},
     live::LiveCookie,
-    login::{Outcome, Shown, Typed},
+    login::{Outcome, Second, Shown, Typed},
     portal::{Failure, Portal},
     proof::FactorsPassed,
     text::Language,
 };
 
 /// Pages the language switch may come back to.
-const PAGES: [&str; 6] = ["/", "/access", "/devices", "/logins", "/help", "/ticket"];
+const PAGES: [&str; 8] = [
+    "/", "/access", "/devices", "/logins", "/help", "/ticket", "/lost", "/resync",
+];
 
 /// `GET /`.
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
@@ -74,7 +77,8 @@ fn page(
         remember: visit.remembered.is_some(),
         username: username.unwrap_or_default(),
         address: visit.client.ok().map(|address| address.ip().to_string()),
-        code_alone: access::code_alone_is_used(&portal.config.access),
+        passkeys: portal.passkeys.is_some(),
+        code_alone: access::alone_is_used(&portal.config.access, FactorKind::Otp),
         page,
     };
     render(visit, status, &login)
@@ -94,7 +98,7 @@ pub(super) async fn log_in(
     let typed = Typed {
         username: form.text("username"),
         password: form.text("password"),
-        code: form.text("code"),
+        second: second(&form),
         from,
         request_id: &visit.id,
     };
@@ -124,9 +128,31 @@ pub(super) async fn log_in(
                 Err(failure) => failed(&visit, &failure),
             }
         }
-        Outcome::In(proof) => match let_in(&portal, &visit, &headers, &form, proof).await {
-            Ok(response) => response,
-            Err(failure) => failed(&visit, &failure),
+        Outcome::In(proof) => enter(&portal, &visit, &headers, &form, proof).await,
+    }
+}
+
+/// In, or the page that says what failed on the way.
+pub(super) async fn enter(
+    portal: &Portal,
+    visit: &Visit,
+    headers: &HeaderMap,
+    form: &Form,
+    proof: FactorsPassed,
+) -> Response {
+    match let_in(portal, visit, headers, form, proof).await {
+        Ok(response) => response,
+        Err(failure) => failed(visit, &failure),
+    }
+}
+
+/// What was shown beside the password.
+pub(super) fn second(form: &Form) -> Second<'_> {
+    match form.text("passkey") {
+        "" => Second::Code(form.text("code")),
+        reply => Second::Passkey {
+            challenge: form.text("challenge"),
+            reply,
         },
     }
 }
@@ -168,7 +194,7 @@ async fn let_in(
             proof.account(),
             rules,
             from.ip(),
-            proof.factors(),
+            &live.shown(portal.now()),
         );
         let account = proof.account();
         let sharing = portal.sharing(&account.name, &account.id, from).await?;

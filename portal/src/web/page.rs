@@ -50,7 +50,7 @@ impl Notice {
         }
     }
 
-    fn is_bad(&self) -> bool {
+    pub(super) fn is_bad(&self) -> bool {
         self.tone == Tone::Bad
     }
 
@@ -150,6 +150,8 @@ pub(super) struct LoginPage<'a> {
     pub(super) remember: bool,
     pub(super) address: Option<String>,
     pub(super) code_alone: bool,
+    /// There are passkeys here.
+    pub(super) passkeys: bool,
 }
 
 #[derive(Debug, Template)]
@@ -178,6 +180,16 @@ impl AccessPage<'_> {
 
     fn any_open_here(&self) -> bool {
         self.rows.iter().any(|row| row.open.is_some())
+    }
+
+    fn lacking(&self, row: &AccessRow) -> String {
+        crate::text::fill(&self.page.t.prove.text, &[("service", &row.service)])
+    }
+
+    fn any_lacking(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.open.is_none() && row.asks.is_some())
     }
 
     fn any_shut(&self) -> bool {
@@ -218,9 +230,19 @@ pub(super) struct AccessRow {
     pub(super) source: String,
     /// The rules allow opening it now.
     pub(super) allowed: bool,
+    /// What must be shown first.
+    pub(super) asks: Option<Asks>,
     /// Where the browser may look whether the service answers.
     pub(super) probe: Option<String>,
     pub(super) open: Option<OpenRow>,
+}
+
+/// The fields of a form that shows what a service still asks for.
+#[derive(Debug)]
+pub(super) struct Asks {
+    pub(super) password: bool,
+    pub(super) code: bool,
+    pub(super) passkey: bool,
 }
 
 /// An open service's figures.
@@ -253,6 +275,52 @@ pub(super) struct DevicesPage<'a> {
     pub(super) page: Page<'a>,
     pub(super) devices: Vec<DeviceRow<'a>>,
     pub(super) full: bool,
+    /// There are passkeys here.
+    pub(super) passkeys: bool,
+    pub(super) recovery: Option<RecoveryRow>,
+}
+
+impl DevicesPage<'_> {
+    fn codes_left(&self, codes: &RecoveryRow) -> String {
+        let left = codes.left.to_string();
+        crate::text::fill(&self.page.t.recovery.left, &[("left", &left)])
+    }
+}
+
+/// What is left of the recovery codes.
+#[derive(Debug)]
+pub(super) struct RecoveryRow {
+    pub(super) left: i64,
+    pub(super) made: Moment,
+}
+
+/// Codes to be printed.
+#[derive(Debug, Template)]
+#[template(path = "recovery.html")]
+pub(super) struct RecoveryPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) owner: String,
+    pub(super) made: String,
+    pub(super) url: String,
+    pub(super) codes: Vec<Zeroizing<String>>,
+    /// Where the person goes on.
+    pub(super) next: &'static str,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "lost.html")]
+pub(super) struct LostPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) username: String,
+    /// A recovery code may open access once.
+    pub(super) unlock: bool,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "resync.html")]
+pub(super) struct ResyncPage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) username: String,
 }
 
 /// One token.
@@ -260,6 +328,8 @@ pub(super) struct DevicesPage<'a> {
 pub(super) struct DeviceRow<'a> {
     pub(super) id: String,
     pub(super) name: String,
+    /// What it is, where it is no app.
+    pub(super) kind: &'a str,
     pub(super) state: &'a str,
     pub(super) tone: &'static str,
     pub(super) weak: bool,

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     directory::UserName,
     enrol::{Confirmed, Confirmer, Offer},
-    login::Typed,
+    login::{Second, Typed},
     portal::{Failure, Portal},
     text::fill,
 };
@@ -87,7 +87,7 @@ pub(super) async fn redeem(
     let typed = Typed {
         username: form.text("username"),
         password: form.text("password"),
-        code: "",
+        second: Second::Code(""),
         from,
         request_id: &visit.id,
     };
@@ -185,7 +185,7 @@ pub(super) fn enrol_page(
         Err(failure) => return failed(visit, &failure),
     };
     let mut page = visit.page(portal, "/");
-    let status = if notice.is_some() {
+    let status = if notice.as_ref().is_some_and(Notice::is_bad) {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK

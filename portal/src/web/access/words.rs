@@ -67,6 +67,9 @@ pub(in crate::web) fn notices(said: &str, words: &Words) -> Vec<Notice> {
                 }
                 "cross-stale" => Notice::bad(&words.cross.stale),
                 "cross-moved" => Notice::bad(&words.cross.moved),
+                key if key.starts_with("proof-") => {
+                    return crate::web::prove::notice(key.trim_start_matches("proof-"), words);
+                }
                 "refused" => Notice::bad(text(&access.failed_refused)),
                 _ => return None,
             })

@@ -279,6 +279,7 @@ async fn a_lock_out_while_opening_leaves_nothing_open() {
         factors: "pwd otp".into(),
         token: id,
         created: 0,
+        proved: 0,
         seen: 0,
         notice: None,
         moved: false,

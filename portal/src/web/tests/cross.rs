@@ -7,8 +7,8 @@ use crate::{
     client_addr::ClientAddr,
     crossing::Back,
     live::{LiveCookie, MoveProof},
+    otp::Seed,
     testing::{Ask, Got, SOURCE, Site},
-    totp::Seed,
 };
 
 const SIX: &str = "2001:db8::7";

@@ -3,11 +3,11 @@
 use http::StatusCode;
 
 use crate::{
+    otp::Seed,
     random,
     redeem::ticket_letters,
     store::NewTicket,
     testing::{Ask, Got, Site},
-    totp::Seed,
 };
 
 async fn ticket(site: &Site, user: &str, replaces: Option<&str>) -> String {

@@ -1,0 +1,312 @@
+//! `hardware`: tokens that come with a file of their secrets. A file is read completely and reported
+//! line by line; nothing is imported without `--apply`, and then the good lines are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use agent_api::AuditKind;
+use anyhow::{Context as _, Result, bail};
+use clap::{Subcommand, ValueEnum};
+use data_encoding::HEXLOWER_PERMISSIVE;
+use jiff::Timestamp;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{
+    Done,
+    desk::Desk,
+    output::{exact, time},
+};
+use crate::{
+    audit::draft,
+    codes, random,
+    store::{Kind, NewToken, StockRow, Stocked, TokenState},
+    tokenfile::{self, Imported, Read, Secrets, Unlock},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Portable Symmetric Key Container, RFC 6030.
+    Pskc,
+    /// Comma-separated: serial,secret,type,digits,period,algorithm,counter.
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Read a maker's file and report; with --apply, put its tokens in stock.
+    Import {
+        file: PathBuf,
+        #[arg(long, value_enum)]
+        format: Format,
+        /// How a list's secrets are written.
+        #[arg(long, value_enum, default_value = "hex")]
+        secrets: Secrets,
+        /// A file with the key of an encrypted container, in hexadecimal.
+        #[arg(long, conflicts_with = "password_file")]
+        key_file: Option<PathBuf>,
+        /// A file with the password of an encrypted container.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+        #[arg(long)]
+        apply: bool,
+    },
+    /// List the tokens in stock.
+    List,
+    /// Give a token in stock to a person; it counts at once.
+    Assign {
+        serial: String,
+        #[arg(long)]
+        user: String,
+    },
+}
+
+pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
+    let done = match verb {
+        Verb::Import {
+            file,
+            format,
+            secrets,
+            key_file,
+            password_file,
+            apply,
+        } => {
+            let read = match unlock(key_file.as_deref(), password_file.as_deref()) {
+                Ok(unlock) => read_file(&file, format, secrets, unlock.as_ref()),
+                Err(failure) => Err(failure),
+            };
+            match read {
+                Ok(read) => import(desk, read, apply).await,
+                Err(failure) => Err(failure),
+            }
+        }
+        Verb::List => list(desk).await.map(|()| Done::All),
+        Verb::Assign { serial, user } => assign(desk, &serial, &user).await.map(|()| Done::All),
+    };
+    desk.close().await;
+    done
+}
+
+fn text(file: &Path) -> Result<Zeroizing<String>> {
+    let size = fs::metadata(file)
+        .with_context(|| format!("cannot read {}", file.display()))?
+        .len();
+    if size > tokenfile::LARGEST {
+        bail!(
+            "{} has {size} bytes; more than {} are not read",
+            file.display(),
+            tokenfile::LARGEST
+        );
+    }
+    let text = fs::read_to_string(file);
+    Ok(Zeroizing::new(text.with_context(|| {
+        format!("cannot read {}; it must be UTF-8 text", file.display())
+    })?))
+}
+
+fn unlock(key: Option<&Path>, password: Option<&Path>) -> Result<Option<Unlock>> {
+    Ok(match (key, password) {
+        (Some(file), _) => {
+            let text = text(file)?;
+            let key = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes());
+            let key = key.with_context(|| format!("{} is not hexadecimal", file.display()))?;
+            Some(Unlock::Key(Zeroizing::new(key)))
+        }
+        (None, Some(file)) => {
+            let text = text(file)?;
+            let password = text.trim_end_matches(['\r', '\n']).to_owned();
+            Some(Unlock::Password(Zeroizing::new(password)))
+        }
+        (None, None) => None,
+    })
+}
+
+fn read_file(
+    file: &Path,
+    format: Format,
+    secrets: Secrets,
+    unlock: Option<&Unlock>,
+) -> Result<Vec<Read>> {
+    let text = text(file)?;
+    match format {
+        Format::Pskc => tokenfile::pskc(&text, unlock),
+        Format::Csv => tokenfile::list(&text, secrets),
+    }
+    .with_context(|| format!("{} cannot be used; nothing is imported", file.display()))
+}
+
+#[derive(Serialize)]
+struct Line {
+    place: String,
+    serial: Option<String>,
+    kind: Option<String>,
+    weak: bool,
+    result: &'static str,
+    reason: Option<String>,
+}
+
+async fn import(desk: &Desk, read: Vec<Read>, apply: bool) -> Result<Done> {
+    let mut lines = Vec::with_capacity(read.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for Read { place, token } in read {
+        let token = token.and_then(|token| match seen.insert(token.serial.clone()) {
+            true => Ok(token),
+            false => Err(format!("serial {} stands twice in the file", token.serial)),
+        });
+        lines.push(match token {
+            Ok(token) => take(desk, place, &token, apply).await?,
+            Err(reason) => Line {
+                place,
+                serial: None,
+                kind: None,
+                weak: false,
+                result: "bad",
+                reason: Some(reason),
+            },
+        });
+    }
+    let count = |result| lines.iter().filter(|line| line.result == result).count();
+    let (good, bad) = (
+        count("imported") + count("good"),
+        count("bad") + count("there"),
+    );
+    let head = ["where", "serial", "kind", "result", "why"];
+    desk.out.list(&lines, &head, "no tokens", |line| {
+        let weak = if line.weak { " (weak secret)" } else { "" };
+        vec![
+            line.place.clone(),
+            line.serial.clone().unwrap_or_default(),
+            line.kind.clone().unwrap_or_default(),
+            format!("{}{weak}", line.result),
+            line.reason.clone().unwrap_or_default(),
+        ]
+    })?;
+    if apply {
+        let mut entry = draft(AuditKind::Token, "stocked");
+        entry.reason = Some(format!("{good} hardware tokens, {bad} lines left out"));
+        desk.record(entry).await?;
+    } else {
+        desk.out.warn(&format!(
+            "{good} good, {bad} not; nothing is imported without --apply"
+        ));
+    }
+    Ok(if bad == 0 { Done::All } else { Done::Partly })
+}
+
+async fn take(desk: &Desk, place: String, token: &Imported, apply: bool) -> Result<Line> {
+    let known = |result, reason: Option<&str>| Line {
+        place,
+        serial: Some(token.serial.clone()),
+        kind: Some(token.recipe.to_string()),
+        weak: token.seed.is_weak(),
+        result,
+        reason: reason.map(str::to_owned),
+    };
+    let there = "it is in stock already, or somebody's";
+    if !apply {
+        return Ok(match desk.store.knows_serial(&token.serial).await? {
+            true => known("there", Some(there)),
+            false => known("good", None),
+        });
+    }
+    let place = codes::stock_place(&token.serial);
+    let (secret, key_id) = desk.codes().await?.seal_at(place, token.seed.bytes())?;
+    let row = StockRow {
+        serial: token.serial.clone(),
+        secret,
+        kind: token.recipe.to_string(),
+        last: token.last,
+        weak: token.seed.is_weak(),
+        imported: desk.now().as_second(),
+    };
+    Ok(match desk.store.add_stock(&row, &key_id).await? {
+        Stocked::Done => known("imported", None),
+        Stocked::There => known("there", Some(there)),
+        Stocked::OtherKey => bail!("the key was rotated at this moment; run the verb again"),
+    })
+}
+
+#[derive(Serialize)]
+struct Listed {
+    serial: String,
+    kind: String,
+    weak: bool,
+    imported: Timestamp,
+}
+
+async fn list(desk: &Desk) -> Result<()> {
+    let rows = desk.store.stock().await?.into_iter().map(|row| Listed {
+        serial: row.serial,
+        kind: row.kind,
+        weak: row.weak,
+        imported: exact(row.imported),
+    });
+    let rows: Vec<Listed> = rows.collect();
+    let head = ["serial", "kind", "imported"];
+    desk.out
+        .list(&rows, &head, "no hardware tokens in stock", |row| {
+            let weak = if row.weak { " (weak secret)" } else { "" };
+            vec![
+                row.serial.clone(),
+                format!("{}{weak}", row.kind),
+                time(row.imported.as_second()),
+            ]
+        })
+}
+
+async fn assign(desk: &Desk, serial: &str, user: &str) -> Result<()> {
+    let account = desk.account(user).await?;
+    let row = desk.store.in_stock(serial).await?;
+    let row = row.with_context(|| {
+        format!("there is no token {serial:?} in stock; see `hardware list` and `token list`")
+    })?;
+    let tokens = desk.store.tokens_of(&account.id).await?;
+    let live = tokens
+        .iter()
+        .filter(|t| t.is(TokenState::Active) || t.is(TokenState::Suspended));
+    let most = desk.config.limits.tokens_per_user.value();
+    if live.count() >= usize::try_from(most)? {
+        bail!(
+            "{} has {most} tokens already; revoke one first",
+            account.name
+        );
+    }
+    let codes = desk.codes().await?;
+    let secret = codes.open(codes::stock_place(serial), &row.secret)?;
+    let id = random::id('t');
+    let (sealed, key_id) = codes.seal_at(codes::place(&id), &secret)?;
+    let recipe = row.kind.parse().map_err(anyhow::Error::msg)?;
+    let new = NewToken {
+        id: &id,
+        user_id: &account.id,
+        user_name: &account.name,
+        name: serial,
+        state: TokenState::Active,
+        secret: &sealed,
+        key_id: &key_id,
+        weak: row.weak,
+        origin: "hardware",
+        handle: None,
+        replaces: None,
+        created: desk.now().as_second(),
+        expires: None,
+        kind: Kind::Imported {
+            recipe,
+            last: row.last,
+            serial: Some(serial),
+        },
+    };
+    if !desk.store.assign_stock(serial, &new).await? {
+        bail!("token {serial} was taken, or the key rotated, at this moment; look again");
+    }
+    let mut entry = draft(AuditKind::Token, "assigned");
+    entry.user = Some(account.name.clone());
+    entry.token = Some(id.clone());
+    entry.reason = Some(format!("serial {serial}"));
+    desk.record(entry).await?;
+    let said = serde_json::json!({ "id": id, "user": account.name, "serial": serial });
+    let sentence = format!("Token {serial} is now {}'s, as {id}.", account.name);
+    desk.out.say(&said, &sentence)
+}

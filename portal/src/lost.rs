@@ -1,0 +1,145 @@
+//! The way back for somebody whose authenticator is not at hand: password and recovery code, by
+//! which a lost one is stopped at once and another one set up. Opens nothing by itself.
+
+use agent_api::{AuditKind, CloseRequest};
+
+use crate::{
+    audit::draft,
+    clock::Stopwatch,
+    enrol::{Offer, Origin, TooMany},
+    login::{Refusal, Shown, Stopped, Trace, Typed},
+    portal::{Failure, Portal},
+    proof::PasswordPassed,
+};
+
+/// What happened to the authenticator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Somebody else may have it: everything it opened closes.
+    Stolen,
+    /// It is broken or was replaced: only another one is needed.
+    Gone,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The new authenticator, to be shown. None: there are too many already.
+    pub(crate) offer: Option<Offer>,
+    /// Stopped tokens.
+    pub(crate) suspended: u64,
+    /// Closed grants; None: the agent did not answer, and they stay open until their end.
+    pub(crate) closed: Option<u64>,
+    /// Recovery codes left.
+    pub(crate) left: i64,
+}
+
+impl Portal {
+    /// Limits → recovery code → password → state → the code is used up, and then what was asked for.
+    pub(crate) async fn lose(
+        &self,
+        typed: &Typed<'_>,
+        code: &str,
+        lost: Lost,
+    ) -> Result<Result<Found, Shown>, Failure> {
+        let watch = Stopwatch::started();
+        let mut trace = Trace::default();
+        let judged = match self.judge_loss(typed, code, lost, &mut trace).await {
+            Ok(judged) => judged,
+            Err(failure) => Err(self.down(typed, &failure).await),
+        };
+        if trace.full {
+            self.pace.note(watch.elapsed());
+        }
+        let mut record = draft(
+            AuditKind::Ticket,
+            judged.as_ref().map_or_else(|r| r.reason, |_| lost.word()),
+        );
+        record.user = Some(self.recorded_name(&trace, typed).await);
+        record.source = Some(typed.from.ip());
+        record.token = trace.token;
+        record.reason = trace.note;
+        record.request_id = Some(typed.request_id.to_owned());
+        self.audit.write(record).await?;
+        match judged {
+            Ok(found) => Ok(Ok(found)),
+            Err(refusal) => {
+                self.pace.hold(watch).await;
+                Ok(Err(refusal.shown))
+            }
+        }
+    }
+
+    async fn judge_loss(
+        &self,
+        typed: &Typed<'_>,
+        code: &str,
+        lost: Lost,
+        trace: &mut Trace,
+    ) -> Result<Result<Found, Refusal>, Failure> {
+        if let Err(refusal) = self.admit_source(typed.from) {
+            return Ok(Err(refusal));
+        }
+        let (name, account) = match self.admit_person(typed.username, trace).await? {
+            Ok(found) => found,
+            Err(Stopped::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Stopped::Nobody) => {
+                // As long as for somebody who exists.
+                self.recovery_fits("", code).await?;
+                return Ok(Err(Refusal::generic("unknown-user")));
+            }
+        };
+        let (passed, used) = match self.recover(account, typed.password, code, trace).await? {
+            Ok(both) => both,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.forgive(&name, &passed.account().name).await?;
+        let (suspended, closed) = match lost {
+            Lost::Stolen => self.stop(&passed, typed.request_id).await?,
+            Lost::Gone => (0, Some(0)),
+        };
+        let offer = match self.offer(passed.account(), Origin::Recovery, None).await? {
+            Ok(offer) => Some(offer),
+            Err(TooMany) => None,
+        };
+        Ok(Ok(Found {
+            offer,
+            suspended,
+            closed,
+            left: used.left(),
+        }))
+    }
+
+    /// Suspends everything a person logs in with, ends their cookies, and closes what is open.
+    async fn stop(
+        &self,
+        passed: &PasswordPassed,
+        request_id: &str,
+    ) -> Result<(u64, Option<u64>), Failure> {
+        let account = passed.account();
+        let suspended = self.store.suspend_tokens_of(&account.id).await?;
+        let request = CloseRequest {
+            user: Some(account.name.clone()),
+            reason: Some("the person's authenticator is lost".into()),
+            request_id: Some(request_id.to_owned()),
+            ..CloseRequest::default()
+        };
+        let closed = match self.grants.close(&request).await {
+            Ok(closed) => Some(closed.count),
+            Err(failure) => {
+                tracing::error!(user = account.name, %failure, "grants stay open after a loss");
+                None
+            }
+        };
+        Ok((suspended, closed))
+    }
+}
+
+impl Lost {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Stolen => "lost",
+            Self::Gone => "recovered",
+        }
+    }
+}

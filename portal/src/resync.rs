@@ -1,0 +1,83 @@
+//! Two codes in a row bring a token back into step. The way is that of a log-in: limits → codes →
+//! password, and refusals look and take the same.
+
+use agent_api::AuditKind;
+
+use crate::{
+    audit::draft,
+    clock::Stopwatch,
+    directory::Password,
+    login::{Refusal, Second, Shown, Stopped, Trace, Typed},
+    otp::Code,
+    portal::{Failure, Portal},
+};
+
+impl Portal {
+    /// The first code stands in `typed`, the one after it in `next`.
+    pub(crate) async fn resync(
+        &self,
+        typed: &Typed<'_>,
+        next: &str,
+    ) -> Result<Result<(), Shown>, Failure> {
+        let watch = Stopwatch::started();
+        let mut trace = Trace::default();
+        let judged = match self.judge_pair(typed, next, &mut trace).await {
+            Ok(judged) => judged,
+            Err(failure) => Err(self.down(typed, &failure).await),
+        };
+        if trace.full {
+            self.pace.note(watch.elapsed());
+        }
+        let outcome = judged
+            .as_ref()
+            .map_or_else(|r| r.reason, |()| "resynchronised");
+        let mut record = draft(AuditKind::Token, outcome);
+        record.user = Some(self.recorded_name(&trace, typed).await);
+        record.source = Some(typed.from.ip());
+        record.token = trace.token;
+        record.request_id = Some(typed.request_id.to_owned());
+        self.audit.write(record).await?;
+        if judged.is_err() {
+            self.pace.hold(watch).await;
+        }
+        Ok(judged.map_err(|refusal| refusal.shown))
+    }
+
+    async fn judge_pair(
+        &self,
+        typed: &Typed<'_>,
+        next: &str,
+        trace: &mut Trace,
+    ) -> Result<Result<(), Refusal>, Failure> {
+        if let Err(refusal) = self.admit_source(typed.from) {
+            return Ok(Err(refusal));
+        }
+        let (name, account) = match self.admit_person(typed.username, trace).await? {
+            Ok(found) => found,
+            Err(Stopped::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Stopped::Nobody) => return Ok(Err(Refusal::generic("unknown-user"))),
+        };
+        let first = match typed.second {
+            Second::Code(code) => Code::parse(code),
+            Second::Passkey { .. } | Second::Recovery(_) => None,
+        };
+        let (Some(first), Some(next)) = (first, Code::parse(next)) else {
+            return Ok(Err(Refusal::generic("wrong-code")));
+        };
+        // Who has both codes has the token: the password keeps this from telling that they are right.
+        let pair = self.codes.resync(&account.id, (&first, &next), self.now());
+        let Some(token) = pair.await? else {
+            return Ok(Err(Refusal::generic("wrong-code")));
+        };
+        trace.token = Some(token);
+        let Some(password) = Password::parse(typed.password) else {
+            return Ok(Err(Refusal::generic("bad-password-shape")));
+        };
+        let passed = match self.password(account, &password, trace).await? {
+            Ok(passed) => passed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.forgive(&name, &passed.account().name).await?;
+        Ok(Ok(()))
+    }
+}

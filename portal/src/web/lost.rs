@@ -1,0 +1,142 @@
+//! `/lost`: for somebody whose authenticator is not at hand. Shows what the recovery code allows.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    failed::{failed, refusal},
+    form::Form,
+    login,
+    page::{LostPage, MessagePage, Notice, render},
+    ticket::enrol_page,
+    visit::Visit,
+};
+use crate::{
+    config::Opens,
+    directory::UserName,
+    login::{Outcome, Second, Typed},
+    lost::{Found, Lost},
+    portal::Portal,
+    text::fill,
+};
+
+/// `GET /lost`.
+pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let username = visit.remembered.as_ref();
+    let username = username.map(|name| name.as_str().to_owned());
+    page(&portal, &visit, StatusCode::OK, username, None)
+}
+
+fn page(
+    portal: &Portal,
+    visit: &Visit,
+    status: StatusCode,
+    username: Option<String>,
+    notice: Option<Notice>,
+) -> Response {
+    let mut page = visit.page(portal, "/lost");
+    page.user = None;
+    page.notices.extend(notice);
+    let page = LostPage {
+        username: username.unwrap_or_default(),
+        unlock: portal.config.recovery.opens == Opens::Unlock,
+        page,
+    };
+    render(visit, status, &page)
+}
+
+/// `POST /lost`.
+pub(super) async fn lose(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    headers: HeaderMap,
+    form: Form,
+) -> Response {
+    let from = match visit.from() {
+        Ok(from) => from,
+        Err(away) => return away.into_response(),
+    };
+    let code = form.text("recovery");
+    let typed = Typed {
+        username: form.text("username"),
+        password: form.text("password"),
+        second: Second::Recovery(code),
+        from,
+        request_id: &visit.id,
+    };
+    let lost = match form.text("what") {
+        "lost" => Lost::Stolen,
+        "gone" => Lost::Gone,
+        "unlock" => {
+            let shown = match portal.log_in(&typed).await {
+                Outcome::In(proof) => {
+                    return login::enter(&portal, &visit, &headers, &form, proof).await;
+                }
+                Outcome::Refused(shown) => shown,
+                // A recovery code never enrols by password alone.
+                Outcome::Enrol(_) => crate::login::Shown::Generic,
+            };
+            return refused(&portal, &visit, &form, shown);
+        }
+        _ => return super::failed::Kind::Bad.into_response(),
+    };
+    match portal.lose(&typed, code, lost).await {
+        Ok(Ok(found)) => done(&portal, &visit, lost, found),
+        Ok(Err(shown)) => refused(&portal, &visit, &form, shown),
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Shown) -> Response {
+    let words = portal.texts.of(visit.language);
+    let (status, text) = refusal(shown, &words.lost.refused, words);
+    let username = UserName::parse(form.text("username")).map(|name| name.as_str().to_owned());
+    page(portal, visit, status, username, Some(Notice::bad(text)))
+}
+
+/// Another authenticator is set up on the next page; what was stopped is said there.
+fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
+    let words = portal.texts.of(visit.language);
+    let text = match (lost, found.closed) {
+        (Lost::Gone, _) => words.lost.go_on.clone(),
+        (Lost::Stolen, Some(closed)) => {
+            let values = [
+                ("tokens", found.suspended.to_string()),
+                ("grants", closed.to_string()),
+            ];
+            let values = values
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            fill(&words.lost.stopped, &values)
+        }
+        (Lost::Stolen, None) => words.lost.stopped_partly.clone(),
+    };
+    let left = fill(&words.lost.left, &[("left", &found.left.to_string())]);
+    let text = format!("{text} {left}");
+    match found.offer {
+        Some(offer) => enrol_page(
+            portal,
+            visit,
+            "/ticket/confirm",
+            offer,
+            "",
+            Some(Notice::info(text)),
+        ),
+        None => {
+            let mut page = visit.page(portal, "/");
+            page.notices.push(Notice::info(text));
+            let message = MessagePage {
+                title: &words.lost.title,
+                text: &words.devices.too_many,
+                link: None,
+                page,
+            };
+            render(visit, StatusCode::OK, &message)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `POST /devices/recovery`: a new set of recovery codes, shown this once, to be printed.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use zeroize::Zeroizing;
+
+use super::{
+    devices::{Asks, changer},
+    failed::failed,
+    page::{RecoveryPage, render},
+    visit::Visit,
+};
+use crate::portal::Portal;
+
+pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
+        Ok(cookie) => cookie,
+        Err(response) => return response,
+    };
+    let person = (cookie.user_id(), cookie.user_name());
+    match portal.new_recovery_codes(person).await {
+        Ok(codes) => page(&portal, &visit, cookie.user_name(), codes, "/devices"),
+        Err(failure) => failed(&visit, &failure),
+    }
+}
+
+/// The page to print.
+pub(super) fn page(
+    portal: &Portal,
+    visit: &Visit,
+    user: &str,
+    codes: Vec<Zeroizing<String>>,
+    next: &'static str,
+) -> Response {
+    let page = visit.page(portal, "/devices");
+    let now = portal.now().to_zoned(portal.zone.clone());
+    let page = RecoveryPage {
+        owner: user.to_owned(),
+        made: now.strftime("%F %R").to_string(),
+        url: portal.config.portal.url(),
+        codes,
+        next,
+        page,
+    };
+    render(visit, StatusCode::OK, &page)
+}

@@ -1,0 +1,80 @@
+//! `/resync`: for a hardware token whose button was pressed too often, or whose clock went wrong.
+//! Two codes that follow each other, with the password; opens nothing.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::StatusCode;
+
+use super::{
+    failed::{failed, refusal},
+    form::Form,
+    page::{MessagePage, Notice, ResyncPage, render},
+    visit::Visit,
+};
+use crate::{
+    directory::UserName,
+    login::{Second, Typed},
+    portal::Portal,
+};
+
+/// `GET /resync`.
+pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+    let username = visit.remembered.as_ref();
+    let username = username.map(|name| name.as_str().to_owned());
+    page(&portal, &visit, StatusCode::OK, username, None)
+}
+
+fn page(
+    portal: &Portal,
+    visit: &Visit,
+    status: StatusCode,
+    username: Option<String>,
+    notice: Option<Notice>,
+) -> Response {
+    let mut page = visit.page(portal, "/resync");
+    page.user = None;
+    page.notices.extend(notice);
+    let username = username.unwrap_or_default();
+    render(visit, status, &ResyncPage { page, username })
+}
+
+/// `POST /resync`.
+pub(super) async fn resync(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    let from = match visit.from() {
+        Ok(from) => from,
+        Err(away) => return away.into_response(),
+    };
+    let typed = Typed {
+        username: form.text("username"),
+        password: form.text("password"),
+        second: Second::Code(form.text("code")),
+        from,
+        request_id: &visit.id,
+    };
+    let words = portal.texts.of(visit.language);
+    match portal.resync(&typed, form.text("next")).await {
+        Ok(Ok(())) => {
+            let message = MessagePage {
+                title: &words.resync.title,
+                text: &words.resync.done,
+                link: Some(("/", words.enrol.go.as_str())),
+                page: visit.page(&portal, "/"),
+            };
+            render(&visit, StatusCode::OK, &message)
+        }
+        Ok(Err(shown)) => {
+            let (status, text) = refusal(shown, &words.resync.refused, words);
+            let name = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
+            page(&portal, &visit, status, name, Some(Notice::bad(text)))
+        }
+        Err(failure) => failed(&visit, &failure),
+    }
+}
