@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     audit::draft,
     directory::Account,
+    live::LiveCookie,
     otp::{Code, Position, Recipe, Seed},
     portal::{Failure, Portal},
     random,
@@ -47,12 +48,10 @@ pub(crate) struct Offer {
 /// How a confirmation ended.
 #[derive(Debug)]
 pub(crate) enum Confirmed {
-    Done,
+    /// For whom, by the directory's id and name.
+    Done { user_id: String, user_name: String },
     /// Shown again, with the phone's clock error in seconds where the code fits another time.
-    Wrong {
-        offer: Offer,
-        clock: Option<i64>,
-    },
+    Wrong { offer: Offer, clock: Option<i64> },
     /// No such pending token, its time is over, or too many wrong codes.
     Over,
 }
@@ -60,8 +59,8 @@ pub(crate) enum Confirmed {
 /// Who confirms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Confirmer<'a> {
-    /// A logged-in person, by the directory's id.
-    Person(&'a str),
+    /// A logged-in person. Their cookie stays, whatever it stands on.
+    Person(&'a LiveCookie),
     /// Whoever holds the handle that the enrolment page was given.
     Handle,
 }
@@ -174,19 +173,26 @@ impl Portal {
             return Ok(Confirmed::Wrong { offer, clock });
         };
         let name = token_name(name, now);
+        let asking = match confirmer {
+            Confirmer::Person(cookie) => Some(cookie.hash()),
+            Confirmer::Handle => None,
+        };
         if !self
             .store
-            .confirm_token(&row.id, &name, step, now.as_second())
+            .confirm_token(&row.id, &name, step, (now.as_second(), asking))
             .await?
         {
             return Ok(Confirmed::Over);
         }
         let mut record = draft(AuditKind::Token, "enrolled");
-        record.user = Some(row.user_name);
+        record.user = Some(row.user_name.clone());
         record.token = Some(row.id);
         record.reason = Some(format!("by {}", row.origin));
         self.audit.write(record).await?;
-        Ok(Confirmed::Done)
+        Ok(Confirmed::Done {
+            user_id: row.user_id,
+            user_name: row.user_name,
+        })
     }
 
     async fn pending(
@@ -201,7 +207,7 @@ impl Portal {
             .await?
             .filter(|row| row.is(TokenState::Pending));
         Ok(row.filter(|row| match (confirmer, &row.handle) {
-            (Confirmer::Person(user), None) => row.user_id == user,
+            (Confirmer::Person(cookie), None) => row.user_id == cookie.user_id(),
             (Confirmer::Handle, Some(digest)) => {
                 random::digest(handle).ct_eq(digest.as_slice()).into()
             }

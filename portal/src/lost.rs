@@ -6,6 +6,7 @@ use agent_api::{AuditKind, CloseRequest};
 use crate::{
     audit::draft,
     clock::Stopwatch,
+    config::Opens,
     enrol::{Offer, Origin, TooMany},
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
@@ -89,6 +90,9 @@ impl Portal {
                 return Ok(Err(Refusal::generic("unknown-user")));
             }
         };
+        if self.config.recovery.opens == Opens::Nothing {
+            return Ok(Err(Refusal::generic("no-recovery-codes-here")));
+        }
         let (passed, used) = match self.recover(account, typed.password, code, trace).await? {
             Ok(both) => both,
             Err(refusal) => return Ok(Err(refusal)),

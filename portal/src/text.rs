@@ -167,7 +167,7 @@ words! {
         seconds, minutes, hours,
     }
     prove: ProveWords {
-        title, text, submit, refused,
+        title, text, submit, refused, replace,
     }
     passkey: PasskeyWords {
         kind, log_in, log_in_hint, add, add_hint, name, name_default, failed, not_made, unable,

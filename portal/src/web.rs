@@ -103,6 +103,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/passkey", post(prove::challenge))
         .route("/devices/passkey/start", post(passkeys::start))
         .route("/devices/passkey", post(passkeys::make))
+        .route("/devices/replace", post(devices::replace))
         .route("/devices/recovery", post(recovery::make))
         .route("/lost", get(lost::show).post(lost::lose))
         .route("/resync", get(resync::show).post(resync::resync))

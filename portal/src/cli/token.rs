@@ -85,6 +85,8 @@ struct Listed {
     user: String,
     name: String,
     state: &'static str,
+    kind: String,
+    serial: Option<String>,
     weak: bool,
     origin: String,
     created: Timestamp,
@@ -100,6 +102,8 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
         .map(|row| {
             Ok(Listed {
                 state: row.state()?.name(),
+                kind: row.kind_word().to_owned(),
+                serial: row.serial.clone(),
                 id: row.id,
                 user: row.user_name,
                 name: row.name,
@@ -110,13 +114,23 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let head = ["id", "user", "name", "state", "added", "last used", "by"];
+    let head = [
+        "id",
+        "user",
+        "name",
+        "kind",
+        "state",
+        "added",
+        "last used",
+        "by",
+    ];
     desk.out.list(&tokens, &head, "no tokens", |token| {
         let weak = if token.weak { " (weak)" } else { "" };
         vec![
             token.id.clone(),
             token.user.clone(),
             token.name.clone(),
+            token.kind.clone(),
             format!("{}{weak}", token.state),
             time(token.created.as_second()),
             token

@@ -176,7 +176,9 @@ impl Access {
     pub(super) fn check(&self) -> Result<(), String> {
         let service = &self.service;
         if self.factors.0.is_empty() {
-            return Err(format!("service {service:?} has no list of factors"));
+            return Err(format!(
+                "service {service:?} must ask for \"otp\" or \"passkey\"; it asks for nothing"
+            ));
         }
         self.factors
             .iter()

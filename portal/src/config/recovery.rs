@@ -6,6 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Opens {
+    /// There are no recovery codes.
+    Nothing,
     /// Setting up another authenticator, and nothing else.
     #[default]
     Enrolment,

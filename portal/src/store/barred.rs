@@ -11,7 +11,7 @@ pub(crate) struct LockedOut {
 }
 
 impl Store {
-    /// Revokes a person's tokens, voids their tickets, ends their cookies and bars enrolment by
+    /// Revokes a person's tokens and recovery codes, voids their tickets, ends their cookies and bars enrolment by
     /// password alone, in one transaction. The id finds them, and so does the name, for somebody
     /// the directory does not know any more.
     pub(crate) async fn lock_out(
@@ -44,6 +44,13 @@ impl Store {
                 .bind(user_name)
                 .execute(&mut *transaction)
                 .await?;
+        sqlx::query(
+            "DELETE FROM recovery_sets WHERE user_id = $1 OR user_name = $2 COLLATE NOCASE",
+        )
+        .bind(user_id)
+        .bind(user_name)
+        .execute(&mut *transaction)
+        .await?;
         if let Some(user_id) = user_id {
             sqlx::query("INSERT OR IGNORE INTO barred (user_id, at) VALUES ($1, $2)")
                 .bind(user_id)

@@ -90,13 +90,14 @@ impl Store {
     }
 
     /// Makes a pending token active by the step of its first code, which is taken with it. The
-    /// token it replaces is revoked in the same transaction. False: too late, or taken.
+    /// token it replaces is revoked in the same transaction, and its cookies end, but for the one
+    /// that asks. False: too late, or taken.
     pub(crate) async fn confirm_token(
         &self,
         id: &str,
         name: &str,
         step: i64,
-        now: i64,
+        (now, asking): (i64, Option<&[u8]>),
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(
@@ -113,13 +114,16 @@ impl Store {
         if done.rows_affected() != 1 {
             return Ok(false);
         }
-        sqlx::query(
+        let replaced: Option<String> = sqlx::query_scalar(
             "UPDATE tokens SET state = 'revoked', secret = NULL
-             WHERE id = (SELECT replaces FROM tokens WHERE id = $1)",
+             WHERE id = (SELECT replaces FROM tokens WHERE id = $1) RETURNING id",
         )
         .bind(id)
-        .execute(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
+        if let Some(replaced) = replaced {
+            end_cookies(&mut transaction, &replaced, asking).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }

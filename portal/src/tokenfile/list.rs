@@ -36,15 +36,16 @@ pub(crate) fn read(text: &str, secrets: Secrets) -> Result<Vec<Read>, FileError>
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
     let mut order: Vec<String> = NAMES.map(str::to_owned).to_vec();
-    let mut read = Vec::new();
+    let (mut read, mut begun) = (Vec::new(), false);
     for (index, record) in reader.records().enumerate() {
         if index == MOST {
             return Err(FileError(format!("more than {MOST} lines; split the file")));
         }
-        let line = match &record {
-            Ok(record) => record.position().map_or(0, csv::Position::line),
-            Err(failure) => failure.position().map_or(0, csv::Position::line),
+        let at = match &record {
+            Ok(record) => record.position(),
+            Err(failure) => failure.position(),
         };
+        let line = at.map_or(1, |at| line_of(text, at.byte()));
         let place = format!("line {line}");
         let record = match record {
             Ok(record) => record,
@@ -54,7 +55,11 @@ pub(crate) fn read(text: &str, secrets: Secrets) -> Result<Vec<Read>, FileError>
                 continue;
             }
         };
-        if index == 0
+        if record.get(0).is_some_and(|cell| cell.starts_with('#')) {
+            continue;
+        }
+        let is_first = !std::mem::replace(&mut begun, true);
+        if is_first
             && record
                 .iter()
                 .any(|cell| cell.eq_ignore_ascii_case("serial"))
@@ -79,6 +84,15 @@ pub(crate) fn read(text: &str, secrets: Secrets) -> Result<Vec<Read>, FileError>
         true => Err(FileError("there is no token in it".into())),
         false => Ok(read),
     }
+}
+
+/// The line at a byte. The reader's own count is one behind where lines end in CR LF.
+fn line_of(text: &str, byte: u64) -> usize {
+    let upto = usize::try_from(byte)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    let before = text.as_bytes().iter().take(upto);
+    1 + before.filter(|byte| **byte == b'\n').count()
 }
 
 fn one<'a>(cell: impl Fn(&str) -> Option<&'a str>, secrets: Secrets) -> Result<Imported, String> {

@@ -14,7 +14,7 @@ use super::{
     access::again,
     failed::failed,
     form::Form,
-    page::{DeviceRow, DevicesPage, Notice, RecoveryRow, render},
+    page::{DeviceRow, DevicesPage, Notice, RecoveryPart, render},
     ticket::{confirmed_page, enrol_page},
     times::Moment,
     visit::{Away, Visit},
@@ -22,7 +22,8 @@ use super::{
 use crate::{
     audit::draft,
     codes::CodeRefused,
-    enrol::{Confirmed, Confirmer, Origin, TooMany},
+    config::Opens,
+    enrol::{Confirmed, Confirmer, Offer, Origin, TooMany},
     limits::SourceKey,
     live::LiveCookie,
     otp::Code,
@@ -81,12 +82,12 @@ async fn page(
         .filter(|token| !token.never_counted())
         .map(|token| row(portal, visit, token))
         .collect();
-    let recovery = match portal.store.recovery_set(cookie.user_id()).await {
-        Ok(set) => set.map(|set| RecoveryRow {
-            left: set.left,
-            made: moment(portal, visit, set.made),
-        }),
-        Err(failure) => return failed(visit, &failure.into()),
+    let recovery = match portal.config.recovery.opens {
+        Opens::Nothing => RecoveryPart::Off,
+        _ => match recovery_part(portal, visit, cookie).await {
+            Ok(part) => part,
+            Err(failure) => return failed(visit, &failure),
+        },
     };
     render(
         visit,
@@ -128,10 +129,26 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
         weak: token.weak && (active || suspended),
         created: moment(token.created),
         last_used: token.last_used.map(moment),
+        may_replace: (active || suspended) && !token.is_passkey(),
         may_suspend: active,
         may_resume: suspended && token.own_suspension(),
         may_revoke: active || suspended,
     }
+}
+
+async fn recovery_part(
+    portal: &Portal,
+    visit: &Visit,
+    cookie: &LiveCookie,
+) -> Result<RecoveryPart, Failure> {
+    let set = portal.store.recovery_set(cookie.user_id()).await?;
+    Ok(match set {
+        None => RecoveryPart::None,
+        Some(set) => RecoveryPart::Left {
+            left: set.left,
+            made: moment(portal, visit, set.made),
+        },
+    })
 }
 
 fn moment(portal: &Portal, visit: &Visit, second: i64) -> Moment {
@@ -178,25 +195,57 @@ pub(super) async fn back(
 
 /// `POST /devices/enrol`: shows a new secret.
 pub(super) async fn enrol(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
+    offer(&portal, &visit, None).await
+}
+
+/// `POST /devices/replace`: the same for a token that ends when the new one is proven.
+pub(super) async fn replace(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    form: Form,
+) -> Response {
+    offer(&portal, &visit, Some(form.text("token"))).await
+}
+
+async fn offer(portal: &Portal, visit: &Visit, replaces: Option<&str>) -> Response {
+    let cookie = match changer(portal, visit, Asks::RecentFull).await {
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
     let offered = async {
-        match portal.account_of(cookie).await? {
-            Some(account) => portal
-                .offer(&account, Origin::OwnPage, None)
-                .await
-                .map(Some),
-            None => Ok(None),
+        if let Some(old) = replaces {
+            let old = portal.store.token(old).await?;
+            let live =
+                |token: &TokenRow| token.is(TokenState::Active) || token.is(TokenState::Suspended);
+            if !old.is_some_and(|old| old.user_id == cookie.user_id() && live(&old)) {
+                return Ok(Offered::NotPossible);
+            }
         }
+        Ok::<_, Failure>(match portal.account_of(cookie).await? {
+            None => Offered::Gone,
+            Some(account) => match portal.offer(&account, Origin::OwnPage, replaces).await? {
+                Ok(offer) => Offered::Here(Box::new(offer)),
+                Err(TooMany) => Offered::TooMany,
+            },
+        })
     };
     match offered.await {
-        Ok(Some(Ok(offer))) => enrol_page(&portal, &visit, "/devices/confirm", offer, "", None),
-        Ok(Some(Err(TooMany))) => back(&portal, &visit, cookie, "too-many").await,
-        Ok(None) => again(&portal, &visit, cookie, "/?say=again").await,
-        Err(failure) => failed(&visit, &failure),
+        Ok(Offered::Here(offer)) => enrol_page(portal, visit, "/devices/confirm", *offer, "", None),
+        Ok(Offered::TooMany) => back(portal, visit, cookie, "too-many").await,
+        Ok(Offered::NotPossible) => back(portal, visit, cookie, "not-possible").await,
+        Ok(Offered::Gone) => again(portal, visit, cookie, "/?say=again").await,
+        Err(failure) => failed(visit, &failure),
     }
+}
+
+/// What became of the wish for a new token.
+enum Offered {
+    Here(Box<Offer>),
+    TooMany,
+    /// What it should replace is not there.
+    NotPossible,
+    /// The person is.
+    Gone,
 }
 
 /// `POST /devices/confirm`: the first code of the new token.
@@ -209,14 +258,14 @@ pub(super) async fn confirm(
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
-    let confirmer = Confirmer::Person(cookie.user_id());
+    let confirmer = Confirmer::Person(cookie);
     let name = form.text("name");
     match portal
         .confirm(form.text("token"), confirmer, form.text("code"), name)
         .await
     {
-        Ok(Confirmed::Done) => back(&portal, &visit, cookie, "added").await,
-        Ok(other) => confirmed_page(&portal, &visit, "/devices/confirm", other, name),
+        Ok(Confirmed::Done { .. }) => back(&portal, &visit, cookie, "added").await,
+        Ok(other) => confirmed_page(&portal, &visit, "/devices/confirm", other, name).await,
         Err(failure) => failed(&visit, &failure),
     }
 }

@@ -44,6 +44,7 @@ fn page(
     page.notices.extend(notice);
     let page = LostPage {
         username: username.unwrap_or_default(),
+        codes: portal.config.recovery.opens != Opens::Nothing,
         unlock: portal.config.recovery.opens == Opens::Unlock,
         page,
     };

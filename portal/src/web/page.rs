@@ -277,21 +277,26 @@ pub(super) struct DevicesPage<'a> {
     pub(super) full: bool,
     /// There are passkeys here.
     pub(super) passkeys: bool,
-    pub(super) recovery: Option<RecoveryRow>,
+    pub(super) recovery: RecoveryPart,
 }
 
 impl DevicesPage<'_> {
-    fn codes_left(&self, codes: &RecoveryRow) -> String {
-        let left = codes.left.to_string();
-        crate::text::fill(&self.page.t.recovery.left, &[("left", &left)])
+    fn codes_left(&self, left: &i64) -> String {
+        crate::text::fill(&self.page.t.recovery.left, &[("left", &left.to_string())])
     }
 }
 
-/// What is left of the recovery codes.
+/// The recovery codes.
 #[derive(Debug)]
-pub(super) struct RecoveryRow {
-    pub(super) left: i64,
-    pub(super) made: Moment,
+pub(super) enum RecoveryPart {
+    /// There are none here.
+    Off,
+    /// The person has none.
+    None,
+    Left {
+        left: i64,
+        made: Moment,
+    },
 }
 
 /// Codes to be printed.
@@ -312,7 +317,9 @@ pub(super) struct RecoveryPage<'a> {
 pub(super) struct LostPage<'a> {
     pub(super) page: Page<'a>,
     pub(super) username: String,
-    /// A recovery code may open access once.
+    /// There are recovery codes.
+    pub(super) codes: bool,
+    /// One may open access once.
     pub(super) unlock: bool,
 }
 
@@ -335,6 +342,7 @@ pub(super) struct DeviceRow<'a> {
     pub(super) weak: bool,
     pub(super) created: Moment,
     pub(super) last_used: Option<Moment>,
+    pub(super) may_replace: bool,
     pub(super) may_suspend: bool,
     pub(super) may_resume: bool,
     pub(super) may_revoke: bool,

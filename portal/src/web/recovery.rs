@@ -2,26 +2,38 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use http::StatusCode;
 use zeroize::Zeroizing;
 
 use super::{
     devices::{Asks, changer},
-    failed::failed,
-    page::{RecoveryPage, render},
+    failed::{Kind, failed},
+    page::{Notice, RecoveryPage, render},
     visit::Visit,
 };
-use crate::portal::Portal;
+use crate::{config::Opens, portal::Portal};
 
 pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
+    if portal.config.recovery.opens == Opens::Nothing {
+        return Kind::NotFound.into_response();
+    }
     let person = (cookie.user_id(), cookie.user_name());
     match portal.new_recovery_codes(person).await {
-        Ok(codes) => page(&portal, &visit, cookie.user_name(), codes, "/devices"),
+        Ok(codes) => page(
+            &portal,
+            &visit,
+            cookie.user_name(),
+            codes,
+            ("/devices", None),
+        ),
         Err(failure) => failed(&visit, &failure),
     }
 }
@@ -32,9 +44,10 @@ pub(super) fn page(
     visit: &Visit,
     user: &str,
     codes: Vec<Zeroizing<String>>,
-    next: &'static str,
+    (next, notice): (&'static str, Option<Notice>),
 ) -> Response {
-    let page = visit.page(portal, "/devices");
+    let mut page = visit.page(portal, next);
+    page.notices.extend(notice);
     let now = portal.now().to_zoned(portal.zone.clone());
     let page = RecoveryPage {
         owner: user.to_owned(),

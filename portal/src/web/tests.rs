@@ -6,5 +6,6 @@ mod cross;
 mod enrolment;
 mod follow;
 mod login;
+mod recovery;
 mod robust;
 mod shared;

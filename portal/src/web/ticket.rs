@@ -18,6 +18,7 @@ use super::{
     visit::Visit,
 };
 use crate::{
+    config::Opens,
     directory::UserName,
     enrol::{Confirmed, Confirmer, Offer},
     login::{Second, Typed},
@@ -120,13 +121,13 @@ pub(super) async fn confirm(
 ) -> Response {
     let (token, code, name) = (form.text("token"), form.text("code"), form.text("name"));
     match portal.confirm(token, Confirmer::Handle, code, name).await {
-        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, name),
+        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, name).await,
         Err(failure) => failed(&visit, &failure),
     }
 }
 
 /// The page after a first code: done, once more, or over.
-pub(super) fn confirmed_page(
+pub(super) async fn confirmed_page(
     portal: &Portal,
     visit: &Visit,
     action: &'static str,
@@ -149,7 +150,17 @@ pub(super) fn confirmed_page(
         )
     };
     match confirmed {
-        Confirmed::Done => message(StatusCode::OK, &words.enrol.done_title, &words.enrol.done),
+        Confirmed::Done { user_id, user_name } => {
+            match first_codes(portal, &user_id, &user_name).await {
+                Ok(Some(codes)) => {
+                    let text = format!("{} {}", words.enrol.done_title, words.enrol.done);
+                    let next = ("/", Some(Notice::good(text)));
+                    super::recovery::page(portal, visit, &user_name, codes, next)
+                }
+                Ok(None) => message(StatusCode::OK, &words.enrol.done_title, &words.enrol.done),
+                Err(failure) => failed(visit, &failure),
+            }
+        }
         Confirmed::Over => message(StatusCode::GONE, &words.enrol.title, &words.enrol.expired),
         Confirmed::Wrong { offer, clock } => {
             let text = match clock {
@@ -167,6 +178,23 @@ pub(super) fn confirmed_page(
             enrol_page(portal, visit, action, offer, name, Some(Notice::bad(text)))
         }
     }
+}
+
+/// Recovery codes for somebody who has none yet; enrolment ends with them.
+async fn first_codes(
+    portal: &Portal,
+    user_id: &str,
+    user_name: &str,
+) -> Result<Option<Vec<Zeroizing<String>>>, Failure> {
+    if portal.config.recovery.opens == Opens::Nothing
+        || portal.store.recovery_set(user_id).await?.is_some()
+    {
+        return Ok(None);
+    }
+    portal
+        .new_recovery_codes((user_id, user_name))
+        .await
+        .map(Some)
 }
 
 /// The page with the picture.
