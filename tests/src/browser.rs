@@ -4,14 +4,19 @@
 use std::{
     fs,
     net::{IpAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use fantoccini::{Client, ClientBuilder, Locator, wd::Capabilities};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    wd::{Capabilities, WebDriverCompatibleCommand},
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use url::Url;
 use xtask::{command, net::Namespace};
 
 use crate::{
@@ -77,6 +82,18 @@ pub async fn open_where(
     language: &str,
     names: &[(&str, IpAddr)],
 ) -> Result<Visit> {
+    open_trusting(rig, device, language, names, None).await
+}
+
+/// The same, and the certificate with this key counts as good: browsers show no passkeys to a site
+/// whose certificate they doubt, even where the doubt is overlooked.
+pub async fn open_trusting(
+    rig: &Rig,
+    device: Device,
+    language: &str,
+    names: &[(&str, IpAddr)],
+    key: Option<&str>,
+) -> Result<Visit> {
     let rules = names.iter().map(|(name, address)| match address {
         IpAddr::V4(ip) => format!("MAP {name} {ip}"),
         IpAddr::V6(ip) => format!("MAP {name} [{ip}]"),
@@ -94,6 +111,13 @@ pub async fn open_where(
         ],
         "prefs": { "intl.accept_languages": language },
     });
+    if let Some(key) = key
+        && let Some(arguments) = options.pointer_mut("/args").and_then(Value::as_array_mut)
+    {
+        arguments.push(json!(format!(
+            "--ignore-certificate-errors-spki-list={key}"
+        )));
+    }
     if device != Device::DesktopThatAsks
         && let Some(arguments) = options.pointer_mut("/args").and_then(Value::as_array_mut)
     {
@@ -141,6 +165,35 @@ where
     client.inside(|| tools::block_on(work()))??
 }
 
+/// The SHA-256 of a certificate's public key, as Chromium names it.
+pub fn key_of(certificate: &Path) -> Result<String> {
+    let openssl = tools::program("openssl")?;
+    let script = "\"$0\" x509 -in \"$1\" -noout -pubkey | \"$0\" pkey -pubin -outform der \
+        | \"$0\" dgst -sha256 -binary | \"$0\" base64";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(openssl).arg(certificate);
+    Ok(command::output(&mut shell)?.trim().to_owned())
+}
+
+/// WebDriver's command for a passkey in software (WebAuthn level 3, §11.3).
+#[derive(Debug)]
+struct AddAuthenticator;
+
+impl WebDriverCompatibleCommand for AddAuthenticator {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/webauthn/authenticator"))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        let what = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true,
+        });
+        (http::Method::POST, Some(what.to_string()))
+    }
+}
+
 /// One browser window.
 pub struct Visit {
     pub client: Client,
@@ -183,6 +236,23 @@ impl Visit {
         Ok(())
     }
 
+    /// Gives the browser something that keeps passkeys and asks for a finger, which is always shown.
+    pub async fn add_authenticator(&self) -> Result<()> {
+        let added = self.client.issue_cmd(AddAuthenticator).await;
+        added.context("no virtual authenticator").map(drop)
+    }
+
+    /// Presses a button that a script answers to, and waits for the next page.
+    pub async fn press(&self, button: &str) -> Result<()> {
+        let found = self.client.find(Locator::Css(button)).await;
+        let found = found.with_context(|| format!("no button {button}"))?;
+        let before = self.request_id().await?;
+        found.click().await?;
+        self.next_page(&before)
+            .await
+            .with_context(|| format!("after pressing {button}"))
+    }
+
     pub fn runs_scripts(&self) -> bool {
         self.device != Device::DesktopWithoutScripts
     }
@@ -216,13 +286,19 @@ impl Visit {
         let found = found.with_context(|| format!("no button to {action}"))?;
         let before = self.request_id().await?;
         found.click().await?;
+        self.next_page(&before)
+            .await
+            .with_context(|| format!("after pressing {action}"))
+    }
+
+    async fn next_page(&self, before: &str) -> Result<()> {
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(50)).await;
             if self.request_id().await.is_ok_and(|id| id != before) {
                 return Ok(());
             }
         }
-        anyhow::bail!("nothing happened after pressing {action}")
+        anyhow::bail!("nothing happened")
     }
 
     /// Each reply of the portal has another.
