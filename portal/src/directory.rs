@@ -38,6 +38,8 @@ pub(crate) struct Account {
     pub(crate) state: AccountState,
     /// The directory's own handle, e.g. a DN.
     pub(crate) handle: String,
+    /// Where notices go.
+    pub(crate) mail: Option<String>,
 }
 
 /// Whether the person may log in at all.

@@ -1,12 +1,9 @@
 //! For tests only: a portal in a scratch directory with a fake agent, a fixed clock and two people,
 //! and requests against its router.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use agent_api::{
@@ -317,6 +314,7 @@ fn user(name: &str, groups: &[&str]) -> User {
         name: name.into(),
         id: Some(format!("u-{name}")),
         groups: groups.iter().map(ToString::to_string).collect(),
+        mail: Some(format!("{name}@example.org")),
         disabled: false,
         password: directory::cheap(&format!("password of {name}")),
     }
@@ -398,8 +396,8 @@ impl Site {
             }
         };
         let mut asked = builder.body(body).unwrap();
-        let source: IpAddr = request.source.parse().unwrap();
-        asked.extensions_mut().insert(Peer::Address(source));
+        let peer = Peer::Address(request.source.parse().unwrap());
+        asked.extensions_mut().insert(peer);
         let response = self.router.clone().oneshot(asked).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -94,6 +94,7 @@ impl LdapDirectory {
         let mut attributes = vec![
             settings.name_attribute.clone(),
             settings.id_attribute.clone(),
+            settings.mail_attribute.clone(),
         ];
         attributes.extend(settings.member_of.clone());
         attributes.extend(entry::STATE_ATTRIBUTES.map(str::to_owned));

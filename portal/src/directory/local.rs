@@ -105,6 +105,7 @@ impl Directory for LocalDirectory {
                     AccountState::Active
                 },
                 handle: user.name.clone(),
+                mail: user.mail.clone(),
             }))
         })
     }
