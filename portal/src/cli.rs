@@ -6,6 +6,7 @@ mod desk;
 mod directory;
 mod input;
 mod key;
+mod mail;
 mod output;
 mod ticket;
 mod token;
@@ -54,6 +55,9 @@ enum Verb {
     /// Ask the directory as the portal does.
     #[command(subcommand)]
     Directory(directory::Verb),
+    /// Notices by mail: look at a text, try the server, see what waits.
+    #[command(subcommand)]
+    Mail(mail::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -117,6 +121,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Key(key::Verb::New { out }) => key::new(&out),
         Verb::Key(key::Verb::Rotate) => key::rotate(&desk().await?).await,
         Verb::Directory(verb) => directory::carry_out(Config::load(&config)?, json, verb).await,
+        Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

@@ -5,6 +5,9 @@ mod attempts;
 mod barred;
 mod cookies;
 mod crossings;
+mod links;
+mod mails;
+mod networks;
 mod outbox;
 mod reseal;
 mod tickets;
@@ -13,6 +16,8 @@ mod waits;
 
 pub(crate) use attempts::Attempt;
 pub(crate) use cookies::{CookieRow, Place};
+pub(crate) use links::{Halted, LinkRow};
+pub(crate) use mails::{MailRow, NewMail};
 pub(crate) use outbox::Kept;
 pub(crate) use tickets::NewTicket;
 pub(crate) use tokens::{NewToken, SuspendedBy, TokenRow, TokenState};

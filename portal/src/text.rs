@@ -166,6 +166,9 @@ words! {
     time: TimeWords {
         seconds, minutes, hours,
     }
+    not_me: NotMeWords {
+        title, lead, otherwise, submit, done_title, done, grants_stay, over_title, over,
+    }
 }
 
 #[cfg(test)]

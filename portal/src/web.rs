@@ -12,6 +12,7 @@ mod form;
 mod headers;
 mod health;
 mod login;
+mod not_me;
 mod page;
 mod signins;
 mod statics;
@@ -94,6 +95,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/health", get(health::health))
         .route("/captive", get(captive::show))
         .route("/static/{name}", get(statics::file))
+        .route("/not-me", get(not_me::show).post(not_me::confirm))
 }
 
 async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {

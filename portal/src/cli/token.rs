@@ -145,6 +145,9 @@ async fn import(desk: &Desk, user: &str, name: &str) -> Result<()> {
     entry.token = Some(id.clone());
     entry.reason = seed.is_weak().then(|| "weak secret".to_owned());
     desk.record(entry).await?;
+    if let Some(token) = desk.store.token(&id).await? {
+        desk.notices.token(&token, &token.name, "imported").await;
+    }
     if seed.is_weak() {
         let bits = seed.bytes().len() * 8;
         desk.out.warn(&format!(
@@ -204,6 +207,7 @@ async fn change(desk: &Desk, id: &str, change: Change) -> Result<()> {
     entry.user = Some(token.user_name.clone());
     entry.token = Some(id.to_owned());
     desk.record(entry).await?;
+    desk.notices.token(&token, &token.name, word).await;
     let said = serde_json::json!({ "id": id, "user": token.user_name, "state": word });
     desk.out.say(
         &said,

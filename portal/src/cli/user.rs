@@ -13,6 +13,7 @@ use crate::{
         Password, hash,
         users_file::{User, UsersFile, check_name},
     },
+    notices::Kind,
     random,
 };
 
@@ -180,8 +181,14 @@ async fn lockout(desk: &Desk, name: &str, reason: Option<String>) -> Result<Done
         .as_ref()
         .map_or(name, |account| &account.name)
         .to_owned();
-    let id = found.map(|account| account.id);
-    end_everything(desk, id.as_deref(), &name, reason.unwrap_or_default()).await
+    let id = found.as_ref().map(|account| account.id.as_str());
+    let done = end_everything(desk, id, &name, reason.unwrap_or_default()).await?;
+    if let Some(account) = &found {
+        desk.notices
+            .tell(account.into(), Kind::LockedOut, &[])
+            .await;
+    }
+    Ok(done)
 }
 
 #[derive(Serialize)]
