@@ -7,6 +7,7 @@
 mod access;
 mod admit;
 mod audit;
+mod bulk;
 pub mod cli;
 mod client_addr;
 mod clock;
@@ -32,6 +33,7 @@ mod proof;
 mod random;
 mod recheck;
 mod redeem;
+mod reports;
 mod serve;
 mod shared;
 mod store;

@@ -9,6 +9,7 @@ mod links;
 mod mails;
 mod networks;
 mod outbox;
+mod reports;
 mod reseal;
 mod tickets;
 mod tokens;

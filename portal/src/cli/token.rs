@@ -11,7 +11,7 @@ use super::{
     desk::Desk,
     input,
     output::{exact, time},
-    ticket,
+    ticket, unused,
 };
 use crate::{
     audit::draft,
@@ -49,6 +49,8 @@ pub(super) enum Verb {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Suspend tokens that nobody used for long.
+    SuspendUnused(unused::Asked),
 }
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
@@ -59,6 +61,7 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
         Verb::Resume { id } => change(desk, &id, Change::Resume).await,
         Verb::Revoke { id } => change(desk, &id, Change::Revoke).await,
         Verb::Reissue { id, note } => reissue(desk, &id, &note).await,
+        Verb::SuspendUnused(asked) => unused::carry_out(desk, asked).await,
     };
     desk.close().await;
     done.map(|()| Done::All)

@@ -112,7 +112,7 @@ pub(crate) struct NewToken<'a> {
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
     origin, handle, created, last_used FROM tokens";
 
-fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
+pub(super) fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     // Constants only: no caller's text reaches the statement.
     sqlx::AssertSqlSafe(format!("{COLUMNS} {rest}"))
 }
