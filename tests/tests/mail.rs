@@ -112,7 +112,7 @@ impl House {
     }
 
     fn audit_says(&self, word: &str) -> Result<()> {
-        let audit = self.agent.cli_ok(&["audit", "show"])?;
+        let audit = self.agent.cli_ok(&["--json", "audit"])?;
         ensure!(audit.contains(word), "no {word:?} in the audit:\n{audit}");
         Ok(())
     }
