@@ -1,6 +1,8 @@
 //! "This was not me": whoever holds the link of a mail ends what is open of the person it was sent
 //! to. It works once, without a log-in, and only in the safe direction.
 
+use std::time::Duration;
+
 use agent_api::{AuditKind, CloseRequest};
 
 use crate::{
@@ -14,6 +16,9 @@ use crate::{
 
 /// Longest link that is looked up.
 const LINK_MAX: usize = 64;
+/// How often an agent that did not answer is asked again, and how many times.
+const EVERY: Duration = Duration::from_secs(10);
+const TRIES: u32 = 60;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +101,54 @@ impl Portal {
         ];
         self.notices.tell_operators(Kind::Reported, &values).await;
         if let Err(failure) = closed {
-            tracing::error!(%failure, user, "open grants stay open until their deadline");
+            tracing::error!(%failure, user, "open grants stay open for now");
+            self.close_later(request);
             return Ok(NotMe::GrantsStay);
         }
         Ok(NotMe::Done)
+    }
+
+    /// Asks the agent again for a while; the operators were told that it did not answer.
+    fn close_later(&self, request: CloseRequest) {
+        let (grants, audit, clock) = (self.grants.clone(), self.audit.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            for _ in 0..TRIES {
+                clock.sleep(EVERY).await;
+                if grants.close(&request).await.is_err() {
+                    continue;
+                }
+                let mut record = draft(AuditKind::Lockout, "not-me-grants-closed");
+                record.user = request.user;
+                record.request_id = request.request_id;
+                if let Err(failure) = audit.write(record).await {
+                    tracing::error!(%failure, "a record cannot be written");
+                }
+                return;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Site;
+
+    #[tokio::test]
+    async fn an_agent_that_did_not_answer_is_asked_again() {
+        let site = Site::new("").await;
+        let (_, seed) = site.token("alice").await;
+        site.in_as("alice", &seed).await;
+        let request = CloseRequest {
+            user: Some("alice".into()),
+            ..CloseRequest::default()
+        };
+        site.portal.close_later(request);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(site.agent.open().is_empty());
+        let outcomes = site.agent.outcomes();
+        assert_eq!(outcomes.last().unwrap(), "not-me-grants-closed");
     }
 }
