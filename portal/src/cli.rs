@@ -5,11 +5,16 @@ mod check;
 mod desk;
 mod directory;
 mod hardware;
+mod import;
 mod input;
 mod key;
+mod mail;
 mod output;
+mod people;
+mod report;
 mod ticket;
 mod token;
+mod unused;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -58,6 +63,14 @@ enum Verb {
     /// Hardware tokens: makers' files, the stock, who gets which.
     #[command(subcommand)]
     Hardware(hardware::Verb),
+    /// Notices by mail: look at a text, try the server, see what waits.
+    #[command(subcommand)]
+    Mail(mail::Verb),
+    /// Lists of people from other systems.
+    #[command(subcommand)]
+    Import(import::Verb),
+    /// Make a report.
+    Report(report::Asked),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -122,6 +135,9 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Key(key::Verb::Rotate) => key::rotate(&desk().await?).await,
         Verb::Directory(verb) => directory::carry_out(Config::load(&config)?, json, verb).await,
         Verb::Hardware(verb) => hardware::carry_out(&desk().await?, verb).await,
+        Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
+        Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
+        Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

@@ -6,6 +6,7 @@ mod directory;
 mod dual_stack;
 mod follow;
 mod limits;
+mod mail;
 mod network;
 mod probe;
 mod recovery;
@@ -18,6 +19,7 @@ pub(crate) use directory::{Directory, LdapSettings};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
+pub(crate) use mail::{Mail, MailTls};
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use probe::Probe;
 pub(crate) use recovery::{Opens, Recovery};
@@ -73,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) probe: Vec<Probe>,
     #[serde(default)]
     pub(crate) recovery: Recovery,
+    #[serde(default)]
+    pub(crate) mail: Option<Mail>,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -240,6 +244,9 @@ impl Config {
         self.limits.check()?;
         if let Some(dual) = &self.dual_stack {
             dual.check(portal.public_url.as_deref())?;
+        }
+        if let Some(mail) = &self.mail {
+            mail.check()?;
         }
         self.access
             .iter()

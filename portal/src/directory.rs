@@ -38,6 +38,8 @@ pub(crate) struct Account {
     pub(crate) state: AccountState,
     /// The directory's own handle, e.g. a DN.
     pub(crate) handle: String,
+    /// Where notices go.
+    pub(crate) mail: Option<String>,
 }
 
 impl Account {
@@ -92,6 +94,13 @@ pub(crate) trait Directory: Send + Sync + fmt::Debug {
 
     /// Takes as long as [`Directory::verify`], for a person who does not exist.
     fn pretend<'a>(&'a self, password: &'a Password) -> Answer<'a, ()>;
+
+    /// Everybody, for reports; an error when they are more than `most`. None: this directory cannot
+    /// list.
+    fn list(&self, most: usize) -> Answer<'_, Option<Vec<Account>>> {
+        let _ = most;
+        Box::pin(async { Ok(None) })
+    }
 
     /// Ok: it answers.
     fn check(&self) -> Answer<'_, ()>;

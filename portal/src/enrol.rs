@@ -184,6 +184,7 @@ impl Portal {
         {
             return Ok(Confirmed::Over);
         }
+        self.notices.token(&row, &name, "enrolled").await;
         let mut record = draft(AuditKind::Token, "enrolled");
         record.user = Some(row.user_name.clone());
         record.token = Some(row.id);

@@ -15,23 +15,36 @@ const KEPT: i64 = 2;
 const SLACK: i64 = 5;
 const LAST_SEEN: &str = "last-seen";
 
-/// The last answer.
+/// What was seen of the parts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// The first failing part.
+    pub(crate) failing: Option<&'static str>,
+    /// Notices that wait, and for how many seconds the oldest does. A mail server that is down
+    /// keeps nobody out, so it makes nothing fail.
+    pub(crate) mails: Option<(i64, i64)>,
+}
+
+/// The last answer, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<Option<(i64, Option<&'static str>)>>);
+pub(crate) struct Health(Mutex<Option<(i64, Seen)>>);
 
 impl Health {
-    /// The first failing part.
-    pub(crate) async fn look(&self, portal: &Portal) -> Option<&'static str> {
+    /// The parts as they are, or were a moment ago.
+    pub(crate) async fn look(&self, portal: &Portal) -> Seen {
         let now = portal.now().as_second();
         let mut last = self.0.lock().await;
-        if let Some((at, part)) = *last
+        if let Some((at, seen)) = *last
             && (0..KEPT).contains(&(now - at))
         {
-            return part;
+            return seen;
         }
-        let part = failing(portal).await;
-        *last = Some((now, part));
-        part
+        let failing = failing(portal).await;
+        let queue = portal.store.mail_queue().await.ok();
+        let mails = queue.and_then(|(count, oldest)| Some((count, now - oldest?)));
+        let seen = Seen { failing, mails };
+        *last = Some((now, seen));
+        seen
     }
 }
 

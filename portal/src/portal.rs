@@ -15,6 +15,7 @@ use crate::{
     health::Health,
     key::{Key, KeyError},
     limits::{Backoff, Rates, Shield, Spray},
+    notices::Notices,
     pace::Pace,
     passkeys::Passkeys,
     recovery::Hasher,
@@ -83,6 +84,7 @@ pub(crate) struct Portal {
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
+    pub(crate) notices: Notices,
 }
 
 impl Portal {
@@ -107,6 +109,7 @@ impl Portal {
             clock.clone(),
             "portal".into(),
         );
+        let notices = Notices::new(&config, store.clone(), clock.clone());
         Ok(Self {
             rates: Rates::new(&config.limits, clock.clone()),
             spray: Spray::new(&config.limits),
@@ -124,6 +127,7 @@ impl Portal {
             texts,
             clock,
             health: Health::default(),
+            notices,
         })
     }
 

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{config::Config, health, portal::Portal, web};
+use crate::{config::Config, health, mail::Delivery, portal::Portal, web};
 pub(crate) use tls::{check as check_certificate, install_crypto};
 
 /// How often files are looked at and small jobs done.
@@ -37,6 +37,7 @@ const STREAMS_MAX: u32 = 32;
 pub(crate) async fn run(config: Config) -> Result<()> {
     install_crypto();
     let certificates = tls::Certificates::open(&config)?;
+    let delivery = Delivery::open(&config)?;
     let listeners = config
         .portal
         .listen
@@ -60,6 +61,9 @@ pub(crate) async fn run(config: Config) -> Result<()> {
         tracing::info!(%address, "listening");
     }
     tokio::spawn(jobs(portal.clone(), certificates));
+    if let Some(delivery) = delivery {
+        tokio::spawn(delivery.run(portal.clone()));
+    }
     // Ready only counts with systemd; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -174,6 +178,8 @@ async fn tidy(portal: &Portal) -> Result<(), crate::store::StoreError> {
         .await?;
     portal.store.drop_expired_pending(now).await?;
     portal.store.drop_expired_crossings(now).await?;
+    portal.store.drop_old_links(now).await?;
+    portal.store.drop_old_networks(now - 91 * 24 * 3600).await?;
     let keep = i64::from(limits.failures_in_a_row.value());
     portal.store.drop_old_waits(now - 24 * 3600, keep).await
 }

@@ -3,12 +3,9 @@
 
 pub(crate) mod authenticator;
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use agent_api::{
@@ -319,6 +316,7 @@ fn user(name: &str, groups: &[&str]) -> User {
         name: name.into(),
         id: Some(format!("u-{name}")),
         groups: groups.iter().map(ToString::to_string).collect(),
+        mail: Some(format!("{name}@example.org")),
         disabled: false,
         password: directory::cheap(&format!("password of {name}")),
     }
@@ -401,8 +399,8 @@ impl Site {
             }
         };
         let mut asked = builder.body(body).unwrap();
-        let source: IpAddr = request.source.parse().unwrap();
-        asked.extensions_mut().insert(Peer::Address(source));
+        let peer = Peer::Address(request.source.parse().unwrap());
+        asked.extensions_mut().insert(peer);
         let response = self.router.clone().oneshot(asked).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -183,6 +183,9 @@ words! {
     resync: ResyncWords {
         title, kind, lead, code, next, submit, refused, done, link,
     }
+    not_me: NotMeWords {
+        title, lead, otherwise, submit, done_title, done, grants_stay, over_title, over,
+    }
 }
 
 #[cfg(test)]

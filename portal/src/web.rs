@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod login;
 mod lost;
+mod not_me;
 mod page;
 mod passkeys;
 mod prove;
@@ -107,6 +108,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/devices/recovery", post(recovery::make))
         .route("/lost", get(lost::show).post(lost::lose))
         .route("/resync", get(resync::show).post(resync::resync))
+        .route("/not-me", get(not_me::show).post(not_me::confirm))
 }
 
 async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {

@@ -14,6 +14,7 @@ pub mod packet;
 pub mod portal;
 pub mod rig;
 pub mod slapd;
+pub mod smtp;
 pub mod story;
 pub mod tools;
 pub mod wire;

@@ -256,6 +256,11 @@ fn annotated_samples_mention_every_setting() -> Result<()> {
         "base",
         "user_filter",
         "group_filter",
+        "mail_attribute",
+        "server",
+        "password_file",
+        "operators",
+        "templates",
     ] {
         ensure!(
             portal.contains(&format!("{key} = ")),

@@ -24,6 +24,7 @@ pub(crate) fn alice() -> Account {
         groups: vec!["Staff".into()],
         state: AccountState::Active,
         handle: String::new(),
+        mail: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Done;
-use crate::{clock::Clock, config::Config, directory, key::Key, serve};
+use crate::{clock::Clock, config::Config, directory, key::Key, mail::Delivery, serve};
 
 pub(super) async fn check(path: &Path) -> Result<Done> {
     let config = Config::load(path)?;
@@ -25,6 +25,12 @@ pub(super) async fn check(path: &Path) -> Result<Done> {
             .map(|_| ())
             .map_err(Into::into),
     );
+    if config.mail.is_some() {
+        tell(
+            "mail",
+            Delivery::open(&config).map(drop).map_err(Into::into),
+        );
+    }
     let directory = async {
         directory::open(&config, &Clock::system())?.check().await?;
         Ok(())

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     directory::{self, Account, Directory, UserName},
     grants::Grants,
+    notices::Notices,
     portal::open_codes,
     store::Store,
 };
@@ -27,6 +28,7 @@ pub(super) struct Desk {
     pub(super) out: Output,
     /// `uid N`.
     pub(super) actor: String,
+    pub(super) notices: Notices,
     audit: Audit,
     clock: Clock,
 }
@@ -49,7 +51,9 @@ impl Desk {
             .uid();
         let actor = format!("uid {uid}");
         let audit = Audit::new(grants.clone(), store.clone(), clock.clone(), actor.clone());
+        let notices = Notices::new(&config, store.clone(), clock.clone());
         Ok(Self {
+            notices,
             config,
             store,
             grants,

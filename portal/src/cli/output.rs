@@ -24,13 +24,36 @@ impl Output {
         empty: &str,
         row: impl Fn(&T) -> Vec<String>,
     ) -> Result<()> {
+        self.whole(&items, items, head, empty, row)
+    }
+
+    /// As [`Output::list`], with something else for programs.
+    pub(super) fn whole<T>(
+        &self,
+        all: &impl Serialize,
+        items: &[T],
+        head: &[&str],
+        empty: &str,
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> Result<()> {
         if self.json {
-            return json(&items);
+            return json(all);
         }
         if items.is_empty() {
             println!("{empty}");
             return Ok(());
         }
+        print!("{}", self.table(head, items, row));
+        Ok(())
+    }
+
+    /// A table as text.
+    pub(super) fn table<T>(
+        &self,
+        head: &[&str],
+        items: &[T],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> String {
         let mut table = Table::new();
         table
             .load_style(presets::UTF8_HORIZONTAL_ONLY)
@@ -39,8 +62,7 @@ impl Output {
         for item in items {
             table.add_row(row(item));
         }
-        println!("{table}");
-        Ok(())
+        format!("{table}\n")
     }
 
     /// One thing: a sentence for people, the whole for programs.
@@ -50,6 +72,15 @@ impl Output {
         }
         println!("{sentence}");
         Ok(())
+    }
+
+    /// A sentence beside the answer, on stderr so that it is in nobody's way.
+    pub(super) fn note(&self, sentence: &str) {
+        eprintln!("{sentence}");
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
     }
 
     pub(super) fn warn(&self, sentence: &str) {

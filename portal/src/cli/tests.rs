@@ -12,6 +12,8 @@ use crate::{
     testing::{self, Site},
 };
 
+mod bulk;
+
 async fn desk(site: &Site) -> Desk {
     let config = testing::config(site.folder.path(), "");
     Desk::open_with(

@@ -17,6 +17,7 @@ use crate::{
     audit::{clean, draft},
     config::Length,
     directory::Account,
+    notices::Kind,
     random,
     store::NewTicket,
 };
@@ -71,13 +72,26 @@ struct Issued<'a> {
     expires: Timestamp,
 }
 
-pub(super) async fn issue(
+/// A ticket that was made, with the code that is never seen again.
+pub(super) struct Made {
+    pub(super) id: String,
+    pub(super) code: Zeroizing<String>,
+    pub(super) expires: i64,
+}
+
+/// Where tickets are redeemed.
+pub(super) fn address(desk: &Desk) -> String {
+    format!("{}/ticket", desk.config.portal.url())
+}
+
+/// Makes a ticket, audits it and tells the person.
+pub(super) async fn make(
     desk: &Desk,
     account: &Account,
     length: TicketLength,
     note: &str,
     replaces: Option<&str>,
-) -> Result<()> {
+) -> Result<Made> {
     let letters = Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<15>()));
     let now = desk.now().as_second();
     let expires = now + length.seconds();
@@ -100,12 +114,26 @@ pub(super) async fn issue(
     entry.token = replaces.map(str::to_owned);
     entry.reason = Some(format!("{id}: {note}"));
     desk.record(entry).await?;
+    let until = desk.notices.moment(expires);
+    desk.notices
+        .tell(account.into(), Kind::TicketIssued, &[("until", &until)])
+        .await;
     let code = grouped(&letters);
-    let url = format!("{}/ticket", desk.config.portal.url());
+    Ok(Made { id, code, expires })
+}
+
+pub(super) async fn issue(
+    desk: &Desk,
+    account: &Account,
+    length: TicketLength,
+    note: &str,
+    replaces: Option<&str>,
+) -> Result<()> {
+    let Made { id, code, expires } = make(desk, account, length, note, replaces).await?;
     let said = Issued {
         id: &id,
         user: &account.name,
-        url,
+        url: address(desk),
         code: &code,
         expires: exact(expires),
     };

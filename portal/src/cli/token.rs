@@ -14,7 +14,7 @@ use super::{
     desk::Desk,
     input,
     output::{exact, time},
-    ticket,
+    ticket, unused,
 };
 use crate::{
     audit::draft,
@@ -59,6 +59,8 @@ pub(super) enum Verb {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Suspend tokens that nobody used for long.
+    SuspendUnused(unused::Asked),
 }
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
@@ -74,6 +76,7 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
         Verb::Resume { id } => change(desk, &id, Change::Resume).await,
         Verb::Revoke { id } => change(desk, &id, Change::Revoke).await,
         Verb::Reissue { id, note } => reissue(desk, &id, &note).await,
+        Verb::SuspendUnused(asked) => unused::carry_out(desk, asked).await,
     };
     desk.close().await;
     done.map(|()| Done::All)
@@ -199,6 +202,9 @@ async fn import(desk: &Desk, user: &str, name: &str, file: Option<&Path>) -> Res
     entry.token = Some(id.clone());
     entry.reason = seed.is_weak().then(|| "weak secret".to_owned());
     desk.record(entry).await?;
+    if let Some(token) = desk.store.token(&id).await? {
+        desk.notices.token(&token, &token.name, "imported").await;
+    }
     if seed.is_weak() {
         let bits = seed.bytes().len() * 8;
         desk.out.warn(&format!(
@@ -289,6 +295,7 @@ async fn change(desk: &Desk, id: &str, change: Change) -> Result<()> {
     entry.user = Some(token.user_name.clone());
     entry.token = Some(id.to_owned());
     desk.record(entry).await?;
+    desk.notices.token(&token, &token.name, word).await;
     let said = serde_json::json!({ "id": id, "user": token.user_name, "state": word });
     desk.out.say(
         &said,

@@ -13,6 +13,7 @@ use crate::{
         Password, hash,
         users_file::{User, UsersFile, check_name},
     },
+    notices::Kind,
     random,
 };
 
@@ -24,6 +25,9 @@ pub(super) enum Verb {
         /// A group the person is in; may be given several times.
         #[arg(long = "group")]
         groups: Vec<String>,
+        /// Where notices go.
+        #[arg(long)]
+        mail: Option<String>,
     },
     /// List the local users file.
     List,
@@ -43,7 +47,9 @@ pub(super) enum Verb {
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
     let done = match verb {
-        Verb::Add { name, groups } => add(desk, &name, groups).await.map(|()| Done::All),
+        Verb::Add { name, groups, mail } => {
+            add(desk, &name, groups, mail).await.map(|()| Done::All)
+        }
         Verb::List => list(desk).map(|()| Done::All),
         Verb::Passwd { name } => passwd(desk, &name).await.map(|()| Done::All),
         Verb::Remove { name } => remove(desk, &name).await,
@@ -77,7 +83,7 @@ fn new_hash() -> Result<String> {
     hash(&password).map_err(|e| anyhow::anyhow!("the password cannot be hashed: {e}"))
 }
 
-async fn add(desk: &Desk, name: &str, groups: Vec<String>) -> Result<()> {
+async fn add(desk: &Desk, name: &str, groups: Vec<String>, mail: Option<String>) -> Result<()> {
     check_name(name).map_err(anyhow::Error::msg)?;
     let mut users = UsersFile::read_or_new(file(desk)?)?;
     if users.find(name).is_some() {
@@ -87,6 +93,7 @@ async fn add(desk: &Desk, name: &str, groups: Vec<String>) -> Result<()> {
         name: name.to_owned(),
         id: Some(random::id('u')),
         groups,
+        mail,
         disabled: false,
         password: new_hash()?,
     };
@@ -174,8 +181,14 @@ async fn lockout(desk: &Desk, name: &str, reason: Option<String>) -> Result<Done
         .as_ref()
         .map_or(name, |account| &account.name)
         .to_owned();
-    let id = found.map(|account| account.id);
-    end_everything(desk, id.as_deref(), &name, reason.unwrap_or_default()).await
+    let id = found.as_ref().map(|account| account.id.as_str());
+    let done = end_everything(desk, id, &name, reason.unwrap_or_default()).await?;
+    if let Some(account) = &found {
+        desk.notices
+            .tell(account.into(), Kind::LockedOut, &[])
+            .await;
+    }
+    Ok(done)
 }
 
 #[derive(Serialize)]

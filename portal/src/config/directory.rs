@@ -45,6 +45,8 @@ pub(crate) struct LdapSettings {
     /// `{dn}` and `{user}` stand for the escaped DN and name.
     pub(crate) group_filter: String,
     pub(crate) group_attribute: String,
+    /// Where notices go: `mail`, …
+    pub(crate) mail_attribute: String,
     pub(crate) timeout: Length<1, 60>,
     pub(crate) connections: Whole<1, 64>,
 }
@@ -74,6 +76,7 @@ struct Raw {
     group_base: Option<String>,
     group_filter: Option<String>,
     group_attribute: Option<String>,
+    mail_attribute: Option<String>,
     timeout: Option<Length<1, 60>>,
     connections: Option<Whole<1, 64>>,
 }
@@ -137,6 +140,7 @@ impl Raw {
             group_base: self.group_base,
             group_filter,
             group_attribute: self.group_attribute.unwrap_or_else(|| "cn".into()),
+            mail_attribute: self.mail_attribute.unwrap_or_else(|| "mail".into()),
             timeout: self.timeout.unwrap_or(Length::of::<5>()),
             connections: self.connections.unwrap_or(Whole::of::<8>()),
         })))

@@ -4,6 +4,7 @@
 mod connect;
 mod contain;
 mod entry;
+mod list;
 mod search;
 mod verdict;
 
@@ -75,9 +76,10 @@ impl LdapDirectory {
             let connection = self.service.get().await.map_err(unavailable)?;
             tries += 1;
             let limit = self.patience();
+            let whole = search.kind.patience(limit);
             let run = contain(search.clone().run(connection.ldap.clone(), limit));
             // The limit inside counts from message to message; this one counts altogether.
-            let fault = match tokio::time::timeout(limit * 3, run).await {
+            let fault = match tokio::time::timeout(whole, run).await {
                 Ok(Ok(found)) => return Ok(found),
                 Ok(Err(fault)) => fault,
                 Err(_) => return Err(unavailable("the search took too long")),
@@ -94,6 +96,7 @@ impl LdapDirectory {
         let mut attributes = vec![
             settings.name_attribute.clone(),
             settings.id_attribute.clone(),
+            settings.mail_attribute.clone(),
         ];
         attributes.extend(settings.member_of.clone());
         attributes.extend(entry::STATE_ATTRIBUTES.map(str::to_owned));
@@ -117,24 +120,7 @@ impl LdapDirectory {
         let mut account =
             entry::account(settings, one, self.clock.now()).map_err(DirectoryError)?;
         if let Some(base) = &settings.group_base {
-            let filter = settings
-                .group_filter
-                .replace("{dn}", &escaped(&account.handle))
-                .replace("{user}", &escaped(&account.name));
-            let groups = self
-                .search(Search {
-                    kind: Kind::Groups,
-                    base: base.clone(),
-                    filter,
-                    attributes: vec![settings.group_attribute.clone()],
-                })
-                .await?;
-            account.groups.extend(
-                groups
-                    .entries
-                    .iter()
-                    .filter_map(|group| entry::first(group, &settings.group_attribute)),
-            );
+            self.add_groups(base, &mut account).await?;
         }
         account.groups.sort_unstable();
         account.groups.dedup();
@@ -202,6 +188,10 @@ impl Directory for LdapDirectory {
     fn pretend<'a>(&'a self, _: &'a Password) -> Answer<'a, ()> {
         // A bind as nobody could count against somebody; the time is levelled by the pace.
         Box::pin(async { Ok(()) })
+    }
+
+    fn list(&self, most: usize) -> Answer<'_, Option<Vec<Account>>> {
+        Box::pin(async move { self.everybody(most).await.map(Some) })
     }
 
     fn check(&self) -> Answer<'_, ()> {

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Account, AccountState, Answer, Directory, DirectoryError, Password, PasswordAnswer, UserName,
-    hash, users_file::UsersFile,
+    hash,
+    users_file::{User, UsersFile},
 };
 
 /// Longest wait for a turn to hash; a flood must not queue for ever.
@@ -92,20 +93,33 @@ impl LocalDirectory {
     }
 }
 
+fn account(user: &User) -> Account {
+    Account {
+        id: user.id(),
+        name: user.name.clone(),
+        groups: user.groups.clone(),
+        state: if user.disabled {
+            AccountState::Disabled
+        } else {
+            AccountState::Active
+        },
+        handle: user.name.clone(),
+        mail: user.mail.clone(),
+    }
+}
+
 impl Directory for LocalDirectory {
     fn find<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<Account>> {
+        Box::pin(async move { Ok(self.users()?.find(name.as_str()).map(account)) })
+    }
+
+    fn list(&self, most: usize) -> Answer<'_, Option<Vec<Account>>> {
         Box::pin(async move {
-            Ok(self.users()?.find(name.as_str()).map(|user| Account {
-                id: user.id(),
-                name: user.name.clone(),
-                groups: user.groups.clone(),
-                state: if user.disabled {
-                    AccountState::Disabled
-                } else {
-                    AccountState::Active
-                },
-                handle: user.name.clone(),
-            }))
+            let users = self.users()?;
+            if users.users.len() > most {
+                return Err(DirectoryError(format!("it has more than {most} people")));
+            }
+            Ok(Some(users.users.iter().map(account).collect()))
         })
     }
 

@@ -25,6 +25,9 @@ pub(crate) struct User {
     pub(crate) id: Option<String>,
     #[serde(default)]
     pub(crate) groups: Vec<String>,
+    /// Where notices go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mail: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) disabled: bool,
     /// A PHC string.

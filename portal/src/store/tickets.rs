@@ -101,6 +101,22 @@ impl Store {
         .await?)
     }
 
+    /// True: one of theirs may be used still.
+    pub(crate) async fn has_open_ticket(
+        &self,
+        user_id: &str,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM tickets WHERE user_id = $1 AND state = 'open' AND expires > $2 LIMIT 1",
+        )
+        .bind(user_id)
+        .bind(now)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(found.is_some())
+    }
+
     /// Takes the ticket. None: no such ticket, another user's, used, void or expired.
     pub(crate) async fn take_ticket(
         &self,

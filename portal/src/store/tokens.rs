@@ -11,7 +11,7 @@ pub(crate) use row::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
     origin, handle, created, last_used, kind, last_step, drift, serial FROM tokens";
 
-fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
+pub(super) fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     // Constants only: no caller's text reaches the statement.
     sqlx::AssertSqlSafe(format!("{COLUMNS} {rest}"))
 }

@@ -342,9 +342,9 @@ async fn carry_out(
     change: Change,
 ) -> Result<bool, Failure> {
     let token = portal.store.token(id).await?;
-    if token.is_none_or(|token| token.user_id != cookie.user_id()) {
+    let Some(token) = token.filter(|token| token.user_id == cookie.user_id()) else {
         return Ok(false);
-    }
+    };
     let asking = Some(cookie.hash());
     let done = match change {
         Change::Suspend => {
@@ -364,6 +364,10 @@ async fn carry_out(
         record.reason = Some("by the person".into());
         record.request_id = Some(visit.id.clone());
         portal.audit.write(record).await?;
+        portal
+            .notices
+            .token(&token, &token.name, change.word())
+            .await;
     }
     Ok(done)
 }

@@ -47,6 +47,8 @@ async fn moved(portal: &Portal, visit: &Visit, form: &Form) -> Result<Response, 
                 words if words.is_empty() => "moved:".to_owned(),
                 words => words,
             };
+            let ip = to.ip();
+            portal.notices.got_in(cookie, ip, visit.language).await;
             let id = here.cookie.leave_notice(&portal.store, &words).await?;
             let cookie = [(header::SET_COOKIE, cookies::set_login(&here.value))];
             let to = Redirect::to(&format!("/access?n={id}"));

@@ -179,6 +179,8 @@ async fn let_in(
         let (status, text) = refusal(Shown::Generic, &words.login.refused, words);
         return Ok(page(portal, visit, status, None, Some(Notice::bad(text))));
     };
+    let (account, ip) = (proof.account(), from.ip());
+    portal.notices.got_in(account, ip, visit.language).await;
     let remember = match UserName::parse(form.text("username")) {
         Some(name) if form.has("remember") => Some(cookies::set_name(&name)),
         _ => cookies::name(headers).map(|_| cookies::end_name()),

@@ -416,3 +416,10 @@ pub(super) struct MessagePage<'a> {
     pub(super) text: &'a str,
     pub(super) link: Option<(&'static str, &'a str)>,
 }
+
+#[derive(Debug, Template)]
+#[template(path = "not_me.html")]
+pub(super) struct NotMePage<'a> {
+    pub(super) page: Page<'a>,
+    pub(super) link: String,
+}

@@ -74,6 +74,7 @@ pub(super) fn account(
         groups: groups.iter().filter_map(|dn| first_value(dn)).collect(),
         state: state(entry, now),
         handle: entry.dn.clone(),
+        mail: first(entry, &settings.mail_attribute),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The two searches: one person, and the groups of one.
+//! The searches: one person, the groups of one, and everybody.
 
 use std::time::Duration;
 
@@ -25,6 +25,19 @@ pub(super) enum Kind {
     /// Exactly one entry, so two are enough to know there is more than one.
     Person,
     Groups,
+    /// At most so many.
+    Many(usize),
+}
+
+impl Kind {
+    /// How long a search may take altogether, by how long each message may.
+    pub(super) fn patience(self, limit: Duration) -> Duration {
+        match self {
+            Self::Person | Self::Groups => limit * 3,
+            // A report: nobody waits at a page for it.
+            Self::Many(_) => limit * 60,
+        }
+    }
 }
 
 /// One search, ready to run.
@@ -42,7 +55,8 @@ impl Search {
         ldap.with_timeout(limit);
         match self.kind {
             Kind::Person => self.person(ldap).await,
-            Kind::Groups => self.groups(ldap).await,
+            Kind::Groups => self.pages(ldap, GROUPS_MAX).await,
+            Kind::Many(most) => self.pages(ldap, most).await,
         }
     }
 
@@ -59,7 +73,7 @@ impl Search {
         Ok(Found { entries, more })
     }
 
-    async fn groups(self, mut ldap: Ldap) -> Result<Found, LdapError> {
+    async fn pages(self, mut ldap: Ldap, most: usize) -> Result<Found, LdapError> {
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![
             Box::new(EntriesOnly::new()),
             Box::new(PagedResults::new(PAGE)),
@@ -75,10 +89,10 @@ impl Search {
             .await?;
         let mut entries = Vec::new();
         while let Some(entry) = stream.next().await? {
-            if entries.len() == GROUPS_MAX {
+            if entries.len() == most {
                 let filter = self.filter;
                 return Err(LdapError::AdapterInit(format!(
-                    "more than {GROUPS_MAX} groups match {filter:?}"
+                    "more than {most} entries match {filter:?}"
                 )));
             }
             entries.push(SearchEntry::construct(entry));

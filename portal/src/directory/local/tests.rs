@@ -16,6 +16,7 @@ fn alice() -> User {
         name: "alice".into(),
         id: Some("u-1".into()),
         groups: vec!["staff".into()],
+        mail: None,
         disabled: false,
         password: hash::hash(&password("correct horse")).unwrap(),
     }
