@@ -49,8 +49,7 @@ pub(super) async fn carry_out(config: Config, json: bool, verb: Verb) -> Result<
                 None => "refused-before-the-bind",
                 Some(password) => match directory.verify(account, &password).await? {
                     PasswordAnswer::Right => "right",
-                    PasswordAnswer::MustChange => "must-change",
-                    PasswordAnswer::Wrong(why) => why,
+                    PasswordAnswer::MustChange(why) | PasswordAnswer::Wrong(why) => why,
                 },
             })
         }

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Account, AccountState, Answer, Directory, DirectoryError, Password, PasswordAnswer, UserName,
-    hash, users_file::UsersFile,
+    hash,
+    users_file::{User, UsersFile},
 };
 
 /// Longest wait for a turn to hash; a flood must not queue for ever.
@@ -92,20 +93,37 @@ impl LocalDirectory {
     }
 }
 
+fn account(user: &User) -> Account {
+    Account {
+        id: user.id(),
+        name: user.name.clone(),
+        groups: user.groups.clone(),
+        state: if user.disabled {
+            AccountState::Disabled
+        } else {
+            AccountState::Active
+        },
+        handle: user.name.clone(),
+    }
+}
+
 impl Directory for LocalDirectory {
     fn find<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<Account>> {
+        Box::pin(async move { Ok(self.users()?.find(name.as_str()).map(account)) })
+    }
+
+    fn find_many<'a>(&'a self, names: &'a [UserName]) -> Answer<'a, Vec<Account>> {
         Box::pin(async move {
-            Ok(self.users()?.find(name.as_str()).map(|user| Account {
-                id: user.id(),
-                name: user.name.clone(),
-                groups: user.groups.clone(),
-                state: if user.disabled {
-                    AccountState::Disabled
-                } else {
-                    AccountState::Active
-                },
-                handle: user.name.clone(),
-            }))
+            let users = self.users()?;
+            let found = names.iter().filter_map(|name| users.find(name.as_str()));
+            Ok(found.map(account).collect())
+        })
+    }
+
+    fn find_id<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Account>> {
+        Box::pin(async move {
+            let users = self.users()?;
+            Ok(users.users.iter().find(|user| user.id() == id).map(account))
         })
     }
 

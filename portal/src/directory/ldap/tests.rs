@@ -129,7 +129,7 @@ fn a_binary_id_is_the_same_whether_or_not_it_looks_like_text() {
     );
     let id = entry::account(&settings, &binary, now()).unwrap().id;
     assert_eq!(id, entry::account(&settings, &text, now()).unwrap().id);
-    assert_eq!(id, "ldap:30313233343536373839616263646566");
+    assert_eq!(id, "ldap:33323130-3534-3736-3839-616263646566");
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn bind_results_are_told_apart() {
         (49, String::new(), Ok(Wrong("wrong-password"))),
         (49, ad("52e"), Ok(Wrong("ad-52e-wrong-password"))),
         (49, ad("52E"), Ok(Wrong("ad-52e-wrong-password"))),
-        (49, ad("773"), Ok(MustChange)),
-        (49, ad("532"), Ok(MustChange)),
+        (49, ad("773"), Ok(MustChange("ad-773-must-change"))),
+        (49, ad("532"), Ok(MustChange("ad-532-password-expired"))),
         (49, ad("533"), Ok(Wrong("ad-533-disabled"))),
         (49, ad("701"), Ok(Wrong("ad-701-account-expired"))),
         (49, ad("775"), Ok(Wrong("ad-775-locked-out"))),
@@ -156,10 +156,10 @@ fn bind_results_are_told_apart() {
         (53, String::new(), Ok(Wrong("server-unwilling"))),
     ];
     for (code, text, expected) in table {
-        assert_eq!(verdict::of(code, &text), expected, "{code} {text}");
+        assert_eq!(verdict::of(code, &text, None), expected, "{code} {text}");
     }
     for code in [1, 2, 8, 10, 13, 51, 52, 80, 12345] {
-        assert!(verdict::of(code, "").is_err(), "{code} is no answer");
+        assert!(verdict::of(code, "", None).is_err(), "{code} is no answer");
     }
 }
 
