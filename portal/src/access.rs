@@ -47,7 +47,8 @@ pub(crate) fn allowed(
         .collect()
 }
 
-fn is_member(account: &Account, service: &Service) -> bool {
+/// True: one of the person's groups may open the service.
+pub(crate) fn is_member(account: &Account, service: &Service) -> bool {
     // Directories do not tell groups apart by case.
     let lower = |name: &String| name.to_lowercase();
     let groups: Vec<String> = account.groups.iter().map(lower).collect();

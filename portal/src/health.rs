@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::{
+    leavers::Watched,
     portal::Portal,
     store::{Store, StoreError},
 };
@@ -17,22 +18,40 @@ const LAST_SEEN: &str = "last-seen";
 
 /// The last answer.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<Option<(i64, Option<&'static str>)>>);
+pub(crate) struct Health(Mutex<Option<(i64, Look)>>);
+
+/// How the parts stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// The first failing part; without it nobody can log in.
+    pub(crate) failing: Option<&'static str>,
+    pub(crate) warning: Option<&'static str>,
+}
 
 impl Health {
-    /// The first failing part.
-    pub(crate) async fn look(&self, portal: &Portal) -> Option<&'static str> {
+    /// The state of now, or of a moment ago.
+    pub(crate) async fn look(&self, portal: &Portal) -> Look {
         let now = portal.now().as_second();
         let mut last = self.0.lock().await;
-        if let Some((at, part)) = *last
+        if let Some((at, look)) = *last
             && (0..KEPT).contains(&(now - at))
         {
-            return part;
+            return look;
         }
-        let part = failing(portal).await;
-        *last = Some((now, part));
-        part
+        let look = Look {
+            failing: failing(portal).await,
+            warning: warning(portal).await,
+        };
+        *last = Some((now, look));
+        look
     }
+}
+
+/// What does not keep anybody from logging in, but somebody should look at.
+async fn warning(portal: &Portal) -> Option<&'static str> {
+    let watched = Watched::read(&portal.store).await.ok()?;
+    let watch = portal.config.directory.watch();
+    watched.condition(portal.now().as_second(), watch).word()
 }
 
 async fn failing(portal: &Portal) -> Option<&'static str> {

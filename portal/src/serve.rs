@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     config::{Config, FactorKind},
-    health,
+    health, leavers,
     portal::Portal,
     web,
 };
@@ -65,6 +65,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
         tracing::info!(%address, "listening");
     }
     tokio::spawn(jobs(portal.clone(), certificates));
+    tokio::spawn(leavers::watch(portal.clone()));
     // Ready only counts with systemd; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 

@@ -6,14 +6,17 @@ mod barred;
 mod cookies;
 mod crossings;
 mod outbox;
+mod people;
 mod reseal;
 mod tickets;
 mod tokens;
 mod waits;
 
 pub(crate) use attempts::Attempt;
+pub(crate) use barred::LockedOut;
 pub(crate) use cookies::{CookieRow, Place};
 pub(crate) use outbox::Kept;
+pub(crate) use people::Person;
 pub(crate) use tickets::NewTicket;
 pub(crate) use tokens::{NewToken, SuspendedBy, TokenRow, TokenState};
 

@@ -1,5 +1,6 @@
-//! `GET /health`: `ok`, or the name of the part that fails and nothing more. The parts are asked at
-//! most every two seconds, so that the page cannot be used to load them.
+//! `GET /health`: `ok`, or the name of the part that fails and nothing more; after `ok` a line with
+//! what somebody should look at though people can log in. The parts are asked at most every two
+//! seconds, so that the page cannot be used to load them.
 
 use std::sync::Arc;
 
@@ -14,8 +15,12 @@ use crate::portal::Portal;
 /// The answer, for monitors.
 pub(super) async fn health(State(portal): State<Arc<Portal>>) -> Response {
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    match portal.health.look(&portal).await {
-        None => (plain, "ok\n").into_response(),
-        Some(part) => (StatusCode::SERVICE_UNAVAILABLE, plain, format!("{part}\n")).into_response(),
+    let look = portal.health.look(&portal).await;
+    match (look.failing, look.warning) {
+        (None, None) => (plain, "ok\n").into_response(),
+        (None, Some(warning)) => (plain, format!("ok\nwarning: {warning}\n")).into_response(),
+        (Some(part), _) => {
+            (StatusCode::SERVICE_UNAVAILABLE, plain, format!("{part}\n")).into_response()
+        }
     }
 }

@@ -27,9 +27,8 @@ impl Turns {
     pub(super) fn take(&self, dn: &str) -> Option<Turn<'_>> {
         let dn = dn.to_lowercase();
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running
-            .insert(dn.clone())
-            .then_some(Turn { turns: self, dn })
+        // Lazily: a turn that is made and not given away would end the other one's.
+        running.insert(dn.clone()).then(|| Turn { turns: self, dn })
     }
 }
 

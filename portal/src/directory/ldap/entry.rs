@@ -4,10 +4,7 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ldap3::{SearchEntry, ldap_unescape};
 
-use crate::{
-    config::LdapSettings,
-    directory::Account,
-};
+use crate::{config::LdapSettings, directory::Account};
 
 mod state;
 

@@ -36,7 +36,9 @@ impl LdapDirectory {
                 Nested::None | Nested::Rule => direct,
                 Nested::Walk => self.walk(base, direct).await?,
             };
-            account.groups.extend(all.into_iter().filter_map(|group| group.name));
+            account
+                .groups
+                .extend(all.into_iter().filter_map(|group| group.name));
         }
         account.groups.sort_unstable();
         account.groups.dedup();

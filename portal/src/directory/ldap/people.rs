@@ -90,10 +90,14 @@ impl LdapDirectory {
             let each = some.iter().map(|name| self.filter_of(name));
             let filter = format!("(|{})", each.collect::<String>());
             // A name may fit two entries; with very many the rest is asked for one by one.
-            let search =
-                Search::below(&self.settings.base, filter, self.attributes(), AT_ONCE * 4);
+            let search = Search::below(&self.settings.base, filter, self.attributes(), AT_ONCE * 4);
             let found = self.search(search).await?;
-            accounts.extend(found.entries.iter().filter_map(|one| self.account(one).ok()));
+            accounts.extend(
+                found
+                    .entries
+                    .iter()
+                    .filter_map(|one| self.account(one).ok()),
+            );
         }
         Ok(accounts)
     }

@@ -17,7 +17,10 @@ pub(super) struct Piece {
 
 /// Takes the piece of `attribute` out of an entry, if it came by pieces.
 pub(super) fn take(entry: &mut SearchEntry, attribute: &str) -> Option<Piece> {
-    let key = entry.attrs.keys().find(|key| bounds(key, attribute).is_some())?;
+    let key = entry
+        .attrs
+        .keys()
+        .find(|key| bounds(key, attribute).is_some())?;
     let key = key.clone();
     let (from, to) = bounds(&key, attribute)?;
     let values = entry.attrs.remove(&key)?;
@@ -97,7 +100,12 @@ mod tests {
         let taken = take(&mut entry, "memberOf").unwrap();
         assert_eq!((taken.from, taken.to, taken.values.len()), (0, Some(1), 2));
         assert_eq!(take(&mut entry, "memberOf"), None);
-        for key in ["memberOf", "memberOf;binary", "member;range=0-1", "memberOf;range=x-1"] {
+        for key in [
+            "memberOf",
+            "memberOf;binary",
+            "member;range=0-1",
+            "memberOf;range=x-1",
+        ] {
             assert_eq!(bounds(key, "memberOf"), None, "{key}");
         }
         assert_eq!(bounds("memberOf;range=5-*", "memberOf"), Some((5, None)));
@@ -125,7 +133,11 @@ mod tests {
             assert!(pieces.add("m", second).is_err());
         }
         let mut pieces = Pieces::default();
-        let endless = (0..).find_map(|n| pieces.add("m", piece(n * 500, Some(n * 500 + 499), 500)).err());
+        let endless = (0..).find_map(|n| {
+            pieces
+                .add("m", piece(n * 500, Some(n * 500 + 499), 500))
+                .err()
+        });
         assert!(endless.unwrap().contains("more than"));
     }
 }

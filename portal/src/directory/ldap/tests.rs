@@ -224,3 +224,93 @@ fn first_value_of_a_dn_respects_escapes() {
         assert_eq!(entry::first_value(dn).as_deref(), expected, "{dn}");
     }
 }
+
+#[test]
+fn states_are_read_in_the_words_of_several_servers() {
+    use AccountState::{Active, Disabled, Expired, Locked, MustChange};
+    let settings = settings("").unwrap();
+    let computed = "msDS-User-Account-Control-Computed";
+    let table: &[(&str, &str, AccountState)] = &[
+        ("userAccountControl", "66050", Disabled),
+        ("userAccountControl", "528", Active),
+        ("userAccountControl", "-2147483646", Disabled),
+        (computed, "16", Locked),
+        (computed, "8388608", MustChange),
+        ("pwdLastSet", "0", MustChange),
+        ("pwdLastSet", "133000000000000000", Active),
+        ("nsAccountLock", "TRUE", Disabled),
+        ("pwdAccountLockedTime", "000001010000Z", Disabled),
+        ("pwdAccountLockedTime", "20260101000000Z", Active),
+        ("pwdReset", "TRUE", MustChange),
+        ("pwdEndTime", "20270115080000Z", Expired),
+        ("pwdEndTime", "20270115080001Z", Active),
+        ("pwdEndTime", "soon", Active),
+    ];
+    for (attribute, value, state) in table {
+        let values: &[&str] = &[value];
+        let found = entry(
+            "cn=a,dc=x",
+            &[("uid", &["a"]), ("entryUUID", &["1"]), (attribute, values)],
+        );
+        let account = entry::account(&settings, &found, now()).unwrap();
+        assert_eq!(account.state, *state, "{attribute}: {value}");
+    }
+}
+
+#[test]
+fn the_ad_flavour_is_a_set_of_defaults_and_each_can_be_changed() {
+    let ad = settings("flavour = \"ad\"").unwrap();
+    assert_eq!(ad.id_attribute, "objectGUID");
+    assert_eq!(ad.name_attribute, "sAMAccountName");
+    assert!(ad.user_filter.contains("userPrincipalName={user}"));
+    assert_eq!(ad.group_base.as_deref(), Some("dc=x"));
+    assert!(ad.group_filter.contains("1.2.840.113556.1.4.1941:={dn}"));
+    let more = "flavour = \"ad\"\nnested = \"none\"\nid_attribute = \"objectSid\"";
+    let changed = settings(more).unwrap();
+    assert_eq!(changed.id_attribute, "objectSid");
+    assert_eq!(changed.group_filter, "(member={dn})");
+    assert!(
+        settings("nested = \"walk\"")
+            .unwrap_err()
+            .contains("group_base")
+    );
+    let by_name = "nested = \"walk\"\ngroup_base = \"dc=x\"\ngroup_filter = \"(memberUid={user})\"";
+    assert!(settings(by_name).unwrap_err().contains("{dn}"));
+    assert!(
+        settings("watch = \"1s\"")
+            .unwrap_err()
+            .contains("not within")
+    );
+}
+
+#[test]
+fn what_a_policy_says_beside_a_bind_counts() {
+    use PasswordAnswer::{MustChange, Right, Wrong};
+    use policy::Policy::{ChangeAfterReset, Expired, Grace, Locked};
+    for (code, policy, expected) in [
+        (
+            0,
+            ChangeAfterReset,
+            MustChange("ppolicy-change-after-reset"),
+        ),
+        (0, Grace(2), MustChange("ppolicy-grace")),
+        (0, Locked, Right),
+        (49, Expired, MustChange("ppolicy-password-expired")),
+        (49, Locked, Wrong("ppolicy-locked-out")),
+        (49, Grace(1), Wrong("wrong-password")),
+        (49, ChangeAfterReset, Wrong("wrong-password")),
+    ] {
+        let said = verdict::of(code, "", Some(policy));
+        assert_eq!(said, Ok(expected), "{code} {policy:?}");
+    }
+}
+
+#[test]
+fn what_the_set_up_got_wrong_is_said_with_what_to_do() {
+    let stronger = verdict::of(8, "", None).unwrap_err();
+    assert!(stronger.contains("strongerAuthRequired") && stronger.contains("ldaps://"));
+    let text = "80090308: LdapErr: DSID-0C09044E, data 775, v2580";
+    let searcher = verdict::advice(49, text).unwrap();
+    assert!(searcher.contains("ad-775-locked-out") && searcher.contains("bind_password_file"));
+    assert_eq!(verdict::advice(52, ""), None);
+}

@@ -15,11 +15,7 @@ const INVALID_CREDENTIALS: u32 = 49;
 const UNWILLING: u32 = 53;
 
 /// Err: no answer to the question at all.
-pub(super) fn of(
-    code: u32,
-    text: &str,
-    policy: Option<Policy>,
-) -> Result<PasswordAnswer, String> {
+pub(super) fn of(code: u32, text: &str, policy: Option<Policy>) -> Result<PasswordAnswer, String> {
     match (code, policy) {
         // A password that is too old opens nothing, even where the server still lets it pass.
         (SUCCESS | INVALID_CREDENTIALS, Some(Policy::Expired)) => {
@@ -54,7 +50,7 @@ pub(super) fn advice(code: u32, text: &str) -> Option<String> {
              name the directory itself by ldaps:// (636; Global Catalog 3269), or by ldap:// with \
              starttls = true; something between that ends TLS and goes on in plain is refused so, \
              too"
-                .into(),
+            .into(),
         ),
         INVALID_CREDENTIALS => match credentials(text) {
             PasswordAnswer::MustChange(why) | PasswordAnswer::Wrong(why) => Some(format!(
