@@ -2,6 +2,7 @@
 //! nested groups by the server's rule, attributes by pieces, referrals among results. It counts
 //! binds, and hangs, lies or breaks when told to.
 
+mod answer;
 mod ber;
 mod filter;
 mod forest;

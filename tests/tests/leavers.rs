@@ -131,8 +131,8 @@ fn out_of_a_group_its_service_closes_and_the_rest_stays_open() -> Result<()> {
     must_be_open(client, house.rig.server(Family::V4, 22))?;
     let since = clock::instant();
     house.slapd.change(&format!(
-        "dn: uid=bob,ou=people,{BASE}\nchangetype: modify\n\
-         delete: memberOf\nmemberOf: cn=admins,ou=groups,{BASE}\n"
+        "dn: cn=admins,ou=groups,{BASE}\nchangetype: modify\n\
+         replace: member\nmember: uid=alice,ou=people,{BASE}\n"
     ))?;
     let took = house.shuts(22, since)?;
     eprintln!("out of the group to shut: {took:?}");
