@@ -13,6 +13,7 @@ use tests::{
     portal::{ALICE_SECRET, BOB_SECRET, Office, portal_config},
     rig::{Family, SHUT, must_be_open, must_be_shut, replaced},
     slapd::{ALICE_PASSWORD, BASE, BOB_PASSWORD, Certificates, Slapd},
+    tools::both,
 };
 use xtask::{clock, codes::Phone};
 
@@ -180,15 +181,11 @@ fn a_directory_that_is_down_ends_nothing_and_a_sweep_by_hand_says_so() -> Result
         rig,
     } = house;
     let sweep = office.admin(&["directory", "sweep", "--force"])?;
-    ensure!(
-        sweep.status.success(),
-        "{}",
-        String::from_utf8_lossy(&sweep.stderr)
-    );
+    ensure!(sweep.status.success(), "{}", both(&sweep));
     must_be_shut(&rig.layout.client, rig.server(Family::V4, 80))?;
     slapd.stop()?;
     let sweep = office.admin(&["directory", "sweep"])?;
-    let said = String::from_utf8_lossy(&sweep.stderr).into_owned();
+    let said = both(&sweep);
     ensure!(!sweep.status.success(), "{said}");
     ensure!(said.contains("nothing ended"), "{said}");
     drop((portal, agent));

@@ -75,6 +75,8 @@ enum Standing {
 
 impl Sweep {
     pub(super) async fn look(&self) -> Result<Found, Skipped> {
+        // Even where nobody is to be looked up, a directory that is down is to be told.
+        self.directory.check().await?;
         let mut found = Found::default();
         let (mut held, services) = match self.ask_agent().await {
             Ok(answer) => answer,
