@@ -59,6 +59,11 @@ impl Clock {
         }
     }
 
+    /// Time since some moment, which nobody can set.
+    pub(crate) fn monotonic(&self) -> Duration {
+        governor::clock::Clock::now(self).into()
+    }
+
     /// Moves a fixed clock; the machine's stays as it is.
     #[cfg(test)]
     pub(crate) fn advance(&self, seconds: i64) {

@@ -15,7 +15,7 @@ mod shield;
 mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
-pub(crate) use directory::{Directory, LdapSettings};
+pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;

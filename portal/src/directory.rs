@@ -58,6 +58,10 @@ pub(crate) enum AccountState {
     Active,
     Disabled,
     Expired,
+    /// For a while, after wrong passwords. Nobody who left.
+    Locked,
+    /// Not before the password was changed. Nobody who left.
+    MustChange,
 }
 
 impl AccountState {
@@ -66,6 +70,8 @@ impl AccountState {
             Self::Active => "active",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
+            Self::Locked => "locked",
+            Self::MustChange => "must-change-password",
         }
     }
 }
@@ -74,8 +80,8 @@ impl AccountState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PasswordAnswer {
     Right,
-    /// Right, but the person must change it before anything else.
-    MustChange,
+    /// Right, but expired or to be changed before anything else. The word is for operators.
+    MustChange(&'static str),
     /// The reason is for the audit only.
     Wrong(&'static str),
 }
@@ -84,6 +90,13 @@ pub(crate) enum PasswordAnswer {
 pub(crate) trait Directory: Send + Sync + fmt::Debug {
     /// None: nobody, or more than one, has this name.
     fn find<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<Account>>;
+
+    /// The accounts behind so many names, for looking through everybody. A name that is left out
+    /// is not gone for sure: ask [`Directory::find`]. Groups may be missing.
+    fn find_many<'a>(&'a self, names: &'a [UserName]) -> Answer<'a, Vec<Account>>;
+
+    /// Whoever has this stable id, under whatever name. Groups may be missing.
+    fn find_id<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Account>>;
 
     /// Looks at a password once.
     fn verify<'a>(

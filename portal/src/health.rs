@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::{
+    leavers::Watched,
     portal::Portal,
     store::{Store, StoreError},
 };
@@ -15,37 +16,47 @@ const KEPT: i64 = 2;
 const SLACK: i64 = 5;
 const LAST_SEEN: &str = "last-seen";
 
-/// What was seen of the parts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    /// The first failing part.
+/// The last answer, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<Option<(i64, Look)>>);
+
+/// How the parts stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// The first failing part; without it nobody can log in.
     pub(crate) failing: Option<&'static str>,
-    /// Notices that wait, and for how many seconds the oldest does. A mail server that is down
+    pub(crate) warning: Option<&'static str>,
+    /// How many notices wait, and for how many seconds the oldest does. A mail server that is down
     /// keeps nobody out, so it makes nothing fail.
     pub(crate) mails: Option<(i64, i64)>,
 }
 
-/// The last answer, and when.
-#[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<Option<(i64, Seen)>>);
-
 impl Health {
-    /// The parts as they are, or were a moment ago.
-    pub(crate) async fn look(&self, portal: &Portal) -> Seen {
+    /// The state of now, or of a moment ago.
+    pub(crate) async fn look(&self, portal: &Portal) -> Look {
         let now = portal.now().as_second();
         let mut last = self.0.lock().await;
-        if let Some((at, seen)) = *last
+        if let Some((at, look)) = *last
             && (0..KEPT).contains(&(now - at))
         {
-            return seen;
+            return look;
         }
-        let failing = failing(portal).await;
         let queue = portal.store.mail_queue().await.ok();
-        let mails = queue.and_then(|(count, oldest)| Some((count, now - oldest?)));
-        let seen = Seen { failing, mails };
-        *last = Some((now, seen));
-        seen
+        let look = Look {
+            failing: failing(portal).await,
+            warning: warning(portal).await,
+            mails: queue.and_then(|(count, oldest)| Some((count, now - oldest?))),
+        };
+        *last = Some((now, look));
+        look
     }
+}
+
+/// What does not keep anybody from logging in, but somebody should look at.
+async fn warning(portal: &Portal) -> Option<&'static str> {
+    let watched = Watched::read(&portal.store).await.ok()?;
+    let watch = portal.config.directory.watch();
+    watched.condition(portal.now().as_second(), watch).word()
 }
 
 async fn failing(portal: &Portal) -> Option<&'static str> {

@@ -91,10 +91,11 @@ impl PasswordPassed {
         let answer = directory.verify(&account, password).await?;
         Ok(match answer {
             PasswordAnswer::Wrong(why) => Err(PasswordRefused::Wrong(why)),
+            _ if account.state == AccountState::MustChange => Err(PasswordRefused::MustChange),
             _ if account.state != AccountState::Active => {
                 Err(PasswordRefused::State(account.state))
             }
-            PasswordAnswer::MustChange => Err(PasswordRefused::MustChange),
+            PasswordAnswer::MustChange(_) => Err(PasswordRefused::MustChange),
             PasswordAnswer::Right => Ok(Self { account }),
         })
     }

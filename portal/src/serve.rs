@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{config::Config, health, mail::Delivery, portal::Portal, web};
+use crate::{config::Config, health, leavers, mail::Delivery, portal::Portal, web};
 pub(crate) use tls::{check as check_certificate, install_crypto};
 
 /// How often files are looked at and small jobs done.
@@ -64,6 +64,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     if let Some(delivery) = delivery {
         tokio::spawn(delivery.run(portal.clone()));
     }
+    tokio::spawn(leavers::watch(portal.clone()));
     // Ready only counts with systemd; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod bench;
 pub mod browser;
 pub mod compare;
+pub mod fake_ad;
 pub mod generate;
 pub mod lane;
 pub mod loaded;

@@ -1,5 +1,5 @@
 //! A real directory server on loopback: two people, two groups, TLS by a CA of its own. It lives
-//! in a scratch directory and ends with its value.
+//! in a scratch directory, of a namespace if one is given, and ends with its value.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use xtask::command;
+use xtask::{command, net::Namespace};
 
 use crate::tools::{self, Daemon};
 
@@ -17,6 +17,10 @@ pub const BASE: &str = "dc=example,dc=org";
 pub const SEARCHER: &str = "cn=search,dc=example,dc=org";
 pub const SEARCHER_PASSWORD: &str = "search secret";
 pub const ALICE_PASSWORD: &str = "correct horse";
+pub const BOB_PASSWORD: &str = "battery staple";
+/// Who may change entries.
+const ROOT: &str = "cn=root,dc=example,dc=org";
+const ROOT_PASSWORD: &str = "root secret";
 
 /// `memberOf` is written by hand: slapadd runs no overlays.
 const SEED: &str = r#"dn: dc=example,dc=org
@@ -139,6 +143,8 @@ impl Certificates {
 #[derive(Debug)]
 pub struct Slapd {
     daemon: Daemon,
+    at: Option<Namespace>,
+    folder: PathBuf,
     plain: u16,
     tls: u16,
 }
@@ -153,19 +159,39 @@ pub fn free_port() -> Result<u16> {
 impl Slapd {
     /// Starts one that keeps its files in `folder`.
     pub fn start(folder: &Path, certificates: &Certificates) -> Result<Self> {
+        Self::start_with(folder, certificates, None, "", "")
+    }
+
+    /// Starts one on loopback of a namespace, with more entries and more lines of configuration for
+    /// the database.
+    pub fn start_with(
+        folder: &Path,
+        certificates: &Certificates,
+        at: Option<&Namespace>,
+        entries: &str,
+        more: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(folder.join("db"))?;
         let config = folder.join("slapd.conf");
-        fs::write(&config, configuration(folder, certificates)?)?;
+        fs::write(&config, configuration(folder, certificates)? + more)?;
         let seed = folder.join("seed.ldif");
-        fs::write(&seed, SEED)?;
+        fs::write(&seed, format!("{SEED}\n{entries}"))?;
         // The same program fills the database when it is called by another name.
         let mut add = tools::slapd()?;
         add.arg("-Ta").arg("-f").arg(&config).arg("-l").arg(&seed);
         let added = add.output().context("cannot run slapd")?;
         ensure!(added.status.success(), "slapadd: {}", tools::both(&added));
 
-        let (plain, tls) = (free_port()?, free_port()?);
+        let (plain, tls) = match at {
+            Some(namespace) => namespace.inside(|| Ok((free_port()?, free_port()?)))?,
+            None => Ok::<_, anyhow::Error>((free_port()?, free_port()?)),
+        }?;
         let mut serve = tools::slapd()?;
+        if let Some(namespace) = at {
+            let library = tools::slapd_root()?.join("usr/lib/x86_64-linux-gnu");
+            serve = namespace.command(serve.get_program());
+            serve.env("LD_LIBRARY_PATH", library);
+        }
         serve
             .arg("-f")
             .arg(&config)
@@ -174,12 +200,48 @@ impl Slapd {
             // Connections, operations and results, on standard error.
             .args(["-d", "stats"]);
         let mut daemon = Daemon::start("slapd", serve, folder.join("slapd.log"))?;
-        daemon.ready(|| {
+        let answers = || {
             [plain, tls]
                 .iter()
                 .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        };
+        daemon.ready(|| match at {
+            Some(namespace) => namespace.inside(answers).unwrap_or(false),
+            None => answers(),
         })?;
-        Ok(Self { daemon, plain, tls })
+        Ok(Self {
+            daemon,
+            at: at.cloned(),
+            folder: folder.to_owned(),
+            plain,
+            tls,
+        })
+    }
+
+    /// Carries out LDIF changes, as the root of the directory.
+    pub fn change(&self, ldif: &str) -> Result<()> {
+        let file = self.folder.join("change.ldif");
+        fs::write(&file, ldif)?;
+        let program = tools::program("ldapmodify")?;
+        let mut modify = match &self.at {
+            Some(namespace) => namespace.command(program),
+            None => Command::new(program),
+        };
+        modify.args(["-x", "-H", &self.ldap(), "-D", ROOT, "-w", ROOT_PASSWORD]);
+        let changed = modify.arg("-f").arg(&file).output()?;
+        ensure!(changed.status.success(), "{}", tools::both(&changed));
+        Ok(())
+    }
+
+    /// The lines of a portal's `[directory]` that lead here.
+    pub fn config(&self, certificates: &Certificates) -> Result<String> {
+        let secret = self.folder.join("search.password");
+        fs::write(&secret, format!("{SEARCHER_PASSWORD}\n"))?;
+        let (url, ca) = (self.ldaps(), &certificates.ca);
+        Ok(format!(
+            "kind = \"ldap\"\nurls = [{url:?}]\nca = {ca:?}\nbind_dn = \"{SEARCHER}\"\n\
+             bind_password_file = {secret:?}\nbase = \"{BASE}\"\ntimeout = \"2s\"\n"
+        ))
     }
 
     pub fn ldaps(&self) -> String {
@@ -220,7 +282,9 @@ fn configuration(folder: &Path, certificates: &Certificates) -> Result<String> {
          pidfile {folder}/slapd.pid\n\
          TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n\
          disallow bind_anon\n\
+         moduleload ppolicy\n\
          database mdb\nmaxsize 67108864\nsuffix \"{BASE}\"\ndirectory {folder}/db\n\
+         rootdn \"{ROOT}\"\nrootpw \"{ROOT_PASSWORD}\"\n\
          overlay memberof\n\
          access to attrs=userPassword by anonymous auth by * none\n\
          access to * by dn.exact=\"{SEARCHER}\" read by anonymous auth by * none\n",

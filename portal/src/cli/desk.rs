@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     directory::{self, Account, Directory, UserName},
     grants::Grants,
+    lockout::Means,
     notices::Notices,
     portal::open_codes,
     store::Store,
@@ -30,7 +31,7 @@ pub(super) struct Desk {
     pub(super) actor: String,
     pub(super) notices: Notices,
     audit: Audit,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Desk {
@@ -70,12 +71,27 @@ impl Desk {
 
     /// Writes an audit record; says so when it has to wait for the agent.
     pub(super) async fn record(&self, draft: AuditDraft) -> Result<()> {
-        if let Written::Kept(why) = self.audit.write(draft).await? {
+        self.say_where(&self.audit.write(draft).await?);
+        Ok(())
+    }
+
+    /// What ending everything of somebody works with.
+    pub(super) fn means(&self) -> Means<'_> {
+        Means {
+            store: &self.store,
+            grants: self.grants.as_ref(),
+            audit: &self.audit,
+            now: self.now(),
+        }
+    }
+
+    /// Says so when a record has to wait for the agent.
+    pub(super) fn say_where(&self, record: &Written) {
+        if let Written::Kept(why) = record {
             self.out.warn(&format!(
                 "{why}\nThe audit record is kept and the portal forwards it when the agent answers."
             ));
         }
-        Ok(())
     }
 
     pub(super) async fn codes(&self) -> Result<Codes> {

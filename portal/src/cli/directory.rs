@@ -1,14 +1,18 @@
-//! `directory test`: what the directory says of a person, for whoever sets it up.
+//! `directory`: what the directory says of a person, for whoever sets it up, and how the watch for
+//! leavers stands.
+
+mod leavers;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Done, input, output::Output};
+use super::{Done, desk::Desk, input, output::Output};
 use crate::{
     clock::Clock,
     config::Config,
     directory::{self, Password, PasswordAnswer, UserName},
+    leavers::Mode,
     serve,
 };
 
@@ -22,7 +26,21 @@ pub(super) enum Verb {
         #[arg(long)]
         no_password: bool,
     },
+    /// Show when everybody was last looked up, how long that took, and what came of it.
+    Status,
+    /// Look everybody up now, and end what belongs to people who left.
+    Sweep {
+        /// Even if very many seem to have left at once.
+        #[arg(long, conflicts_with = "dry_run")]
+        force: bool,
+        /// Only say who left.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
+
+#[cfg(test)]
+pub(super) use leavers::sweep;
 
 #[derive(Serialize)]
 struct Said {
@@ -37,10 +55,32 @@ struct Said {
 }
 
 pub(super) async fn carry_out(config: Config, json: bool, verb: Verb) -> Result<Done> {
-    let Verb::Test { user, no_password } = verb;
+    match verb {
+        Verb::Test { user, no_password } => test(&config, json, &user, no_password).await,
+        Verb::Status => {
+            let desk = Desk::open(config, json).await?;
+            let done = leavers::status(&desk).await;
+            desk.close().await;
+            done
+        }
+        Verb::Sweep { force, dry_run } => {
+            let mode = match (force, dry_run) {
+                (true, _) => Mode::Forced,
+                (false, true) => Mode::DryRun,
+                (false, false) => Mode::Guarded,
+            };
+            let desk = Desk::open(config, json).await?;
+            let done = leavers::sweep(&desk, mode).await;
+            desk.close().await;
+            done
+        }
+    }
+}
+
+async fn test(config: &Config, json: bool, user: &str, no_password: bool) -> Result<Done> {
     serve::install_crypto();
-    let name = UserName::parse(&user).with_context(|| format!("{user:?} is no user name"))?;
-    let directory = directory::open(&config, &Clock::system())?;
+    let name = UserName::parse(user).with_context(|| format!("{user:?} is no user name"))?;
+    let directory = directory::open(config, &Clock::system())?;
     let account = directory.find(&name).await?;
     let password = match (&account, no_password) {
         (Some(account), false) => {
@@ -49,8 +89,7 @@ pub(super) async fn carry_out(config: Config, json: bool, verb: Verb) -> Result<
                 None => "refused-before-the-bind",
                 Some(password) => match directory.verify(account, &password).await? {
                     PasswordAnswer::Right => "right",
-                    PasswordAnswer::MustChange => "must-change",
-                    PasswordAnswer::Wrong(why) => why,
+                    PasswordAnswer::MustChange(why) | PasswordAnswer::Wrong(why) => why,
                 },
             })
         }

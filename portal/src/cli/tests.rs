@@ -344,3 +344,27 @@ fn key_files_that_others_may_read_or_that_hold_no_key_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_sweep_by_hand_says_who_left_and_ends_it_only_when_asked_to() {
+    let site = Site::new("").await;
+    let (id, _) = site.token("alice").await;
+    site.token("bob").await;
+    let path = site.folder.path().join("users.toml");
+    let mut users = crate::directory::users_file::UsersFile::read(&path).unwrap();
+    users.users.retain(|user| user.name != "alice");
+    users.write(&path, site.folder.path()).unwrap();
+    let desk = desk(&site).await;
+    let is_active = async || {
+        let row = site.portal.store.token(&id).await.unwrap().unwrap();
+        row.is(crate::store::TokenState::Active)
+    };
+    let done = directory::sweep(&desk, crate::leavers::Mode::DryRun).await;
+    assert_eq!(done.unwrap(), Done::All);
+    assert!(is_active().await);
+    let done = directory::sweep(&desk, crate::leavers::Mode::Guarded).await;
+    assert_eq!(done.unwrap(), Done::All);
+    assert!(!is_active().await);
+    let both = "sekisho-portal directory sweep --force --dry-run";
+    assert!(Arguments::try_parse_from(both.split(' ')).is_err());
+}

@@ -1,6 +1,6 @@
 //! `user`: people of the local directory, lock-outs and waits.
 
-use agent_api::{AuditKind, CloseRequest};
+use agent_api::AuditKind;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use crate::{
         Password, hash,
         users_file::{User, UsersFile, check_name},
     },
+    lockout::{Depth, LockOut},
     notices::Kind,
     random,
 };
@@ -202,36 +203,29 @@ struct LockedOut {
 }
 
 async fn end_everything(desk: &Desk, id: Option<&str>, name: &str, reason: String) -> Result<Done> {
-    let ended = desk
-        .store
-        .lock_out(id, name, desk.now().as_second())
-        .await?;
-    let request = CloseRequest {
-        user: Some(name.to_owned()),
-        reason: Some(format!("lock-out {reason}").trim().to_owned()),
-        ..CloseRequest::default()
+    let order = LockOut {
+        id,
+        name,
+        depth: Depth::Revoke,
+        outcome: "ok",
+        reason: &reason,
+        request_id: None,
     };
-    let closed = desk.grants.close(&request).await;
+    let ended = order.carry_out(desk.means()).await?;
+    desk.say_where(&ended.record);
+    let closed = ended.grants;
+    let ended = ended.stored;
     let done = if closed.is_ok() {
         Done::All
     } else {
         Done::Partly
     };
-    let outcome = if done == Done::All {
-        "ok"
-    } else {
-        "grants-not-closed"
-    };
-    let mut entry = draft(AuditKind::Lockout, outcome);
-    entry.user = Some(name.to_owned());
-    entry.reason = Some(reason).filter(|reason| !reason.is_empty());
-    desk.record(entry).await?;
     let said = LockedOut {
         user: name.to_owned(),
         tokens: ended.tokens,
         tickets: ended.tickets,
         cookies: ended.cookies,
-        grants: closed.as_ref().ok().map(|closed| closed.count),
+        grants: closed.as_ref().ok().copied(),
     };
     let grants = said
         .grants

@@ -1,11 +1,18 @@
 //! `[directory]`: where users and groups live. A plain LDAP connection and unverified certificates
 //! cannot be expressed.
 
+mod flavour;
+mod watch;
+
+pub(crate) use flavour::Nested;
+pub(crate) use watch::Watch;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::units::{Length, Whole};
+use flavour::Flavour;
 
 /// One of the two kinds, each with the settings it needs.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,10 +22,21 @@ pub(crate) enum Directory {
     Ldap(Box<LdapSettings>),
 }
 
+impl Directory {
+    /// How leavers are looked for.
+    pub(crate) fn watch(&self) -> &Watch {
+        match self {
+            Self::Local(settings) => &settings.watch,
+            Self::Ldap(settings) => &settings.watch,
+        }
+    }
+}
+
 /// The local users file.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalSettings {
     pub(crate) file: PathBuf,
+    pub(crate) watch: Watch,
 }
 
 /// One or more LDAP servers that hold the same entries.
@@ -47,8 +65,11 @@ pub(crate) struct LdapSettings {
     pub(crate) group_attribute: String,
     /// Where notices go: `mail`, …
     pub(crate) mail_attribute: String,
+    /// How groups within groups are found.
+    pub(crate) nested: Nested,
     pub(crate) timeout: Length<1, 60>,
     pub(crate) connections: Whole<1, 64>,
+    pub(crate) watch: Watch,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +100,11 @@ struct Raw {
     mail_attribute: Option<String>,
     timeout: Option<Length<1, 60>>,
     connections: Option<Whole<1, 64>>,
+    flavour: Option<Flavour>,
+    nested: Option<Nested>,
+    watch: Option<Length<5, 3600>>,
+    watch_share: Option<Whole<1, 100>>,
+    watch_least: Option<Whole<1, 100_000>>,
 }
 
 impl TryFrom<Raw> for Directory {
@@ -93,22 +119,33 @@ impl TryFrom<Raw> for Directory {
 }
 
 impl Raw {
+    fn watch(&self) -> Watch {
+        let usual = Watch::default();
+        Watch {
+            every: self.watch.unwrap_or(usual.every),
+            share: self.watch_share.unwrap_or(usual.share),
+            least: self.watch_least.unwrap_or(usual.least),
+        }
+    }
+
     fn local(self) -> Result<Directory, String> {
         if self.urls.is_some() || self.base.is_some() || self.bind_dn.is_some() {
             return Err(
                 "kind = \"local\" takes only `file`; LDAP keys need kind = \"ldap\"".into(),
             );
         }
+        let watch = self.watch();
         let file = self
             .file
             .ok_or("kind = \"local\" needs `file`, the users file")?;
-        Ok(Directory::Local(LocalSettings { file }))
+        Ok(Directory::Local(LocalSettings { file, watch }))
     }
 
     fn ldap(self) -> Result<Directory, String> {
         if self.file.is_some() {
             return Err("kind = \"ldap\" does not take `file`".into());
         }
+        let watch = self.watch();
         let urls = self.urls.filter(|urls| !urls.is_empty());
         let urls =
             urls.ok_or("kind = \"ldap\" needs `urls`, e.g. [\"ldaps://dc1.example.com\"]")?;
@@ -119,30 +156,38 @@ impl Raw {
         if self.bind_dn.is_some() != self.bind_password_file.is_some() {
             return Err("bind_dn and bind_password_file go together".into());
         }
-        let user_filter = self.user_filter.unwrap_or_else(|| "(uid={user})".into());
+        let base = self
+            .base
+            .ok_or("kind = \"ldap\" needs `base`, where people are searched")?;
+        let usual = self.flavour.unwrap_or_default().usual(&base);
+        let text = |set: Option<String>, usual: &str| set.unwrap_or_else(|| usual.to_owned());
+        let nested = self.nested.unwrap_or(usual.nested);
+        let user_filter = text(self.user_filter, usual.user_filter);
         check_filter("user_filter", &user_filter, &["{user}"])?;
-        let group_filter = self.group_filter.unwrap_or_else(|| "(member={dn})".into());
+        let group_filter = text(self.group_filter, nested.group_filter());
         check_filter("group_filter", &group_filter, &["{dn}", "{user}"])?;
-        let member_of = self.member_of.unwrap_or_else(|| "memberOf".into());
+        let group_base = self.group_base.or(usual.group_base);
+        nested.check(group_base.as_deref(), &group_filter)?;
+        let member_of = text(self.member_of, "memberOf");
         Ok(Directory::Ldap(Box::new(LdapSettings {
             urls,
             starttls,
             ca: self.ca,
             bind_dn: self.bind_dn,
             bind_password_file: self.bind_password_file,
-            base: self
-                .base
-                .ok_or("kind = \"ldap\" needs `base`, where people are searched")?,
+            base,
             user_filter,
-            name_attribute: self.name_attribute.unwrap_or_else(|| "uid".into()),
-            id_attribute: self.id_attribute.unwrap_or_else(|| "entryUUID".into()),
+            name_attribute: text(self.name_attribute, usual.name_attribute),
+            id_attribute: text(self.id_attribute, usual.id_attribute),
             member_of: Some(member_of).filter(|name| name != "none"),
-            group_base: self.group_base,
+            group_base,
             group_filter,
-            group_attribute: self.group_attribute.unwrap_or_else(|| "cn".into()),
-            mail_attribute: self.mail_attribute.unwrap_or_else(|| "mail".into()),
+            group_attribute: text(self.group_attribute, "cn"),
+            mail_attribute: text(self.mail_attribute, "mail"),
+            nested,
             timeout: self.timeout.unwrap_or(Length::of::<5>()),
             connections: self.connections.unwrap_or(Whole::of::<8>()),
+            watch,
         })))
     }
 }

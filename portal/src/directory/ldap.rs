@@ -1,25 +1,32 @@
 //! LDAP: search and bind over TLS, with a pool for each. The searching connections are never bound
 //! as somebody else, referrals are not followed, and whatever is not a clear answer is no answer.
 
+mod bind;
+mod circuit;
 mod connect;
 mod contain;
 mod entry;
+mod groups;
 mod list;
+mod people;
+mod policy;
+mod ranges;
 mod search;
 mod verdict;
 
-use std::{fmt, fs, time::Duration};
+use std::{fmt, fs, sync::Arc, time::Duration};
 
 use deadpool::{Runtime, managed};
 use ldap3::ldap_escape;
-use zeroize::Zeroizing;
 
 use super::{Account, Answer, Directory, DirectoryError, Password, PasswordAnswer, UserName};
 use crate::{clock::Clock, config::LdapSettings};
-use connect::{Connector, Identity};
+use bind::Turns;
+use circuit::Circuit;
+use connect::{Connector, Identity, Pooled};
 use contain::contain;
 pub(crate) use contain::quiet_library;
-use search::{Found, Kind, Search};
+use search::{Found, Search};
 
 type Pool = managed::Pool<Connector>;
 
@@ -29,6 +36,8 @@ pub(crate) struct LdapDirectory {
     clock: Clock,
     service: Pool,
     binds: Pool,
+    turns: Turns,
+    circuit: Arc<Circuit>,
 }
 
 impl fmt::Debug for LdapDirectory {
@@ -55,18 +64,33 @@ impl LdapDirectory {
             }
             _ => Identity::Anonymous,
         };
-        let service = pool(settings, Connector::new(settings, searcher)?)?;
-        let binds = pool(settings, Connector::new(settings, Identity::Anonymous)?)?;
+        let circuit = Arc::new(Circuit::new(settings.urls.len()));
+        let connector =
+            |identity| Connector::new(settings, identity, circuit.clone(), clock.clone());
+        let service = pool(settings, connector(searcher)?)?;
+        let binds = pool(settings, connector(Identity::Anonymous)?)?;
         Ok(Self {
             settings: settings.clone(),
             clock,
             service,
             binds,
+            turns: Turns::default(),
+            circuit,
         })
     }
 
     fn patience(&self) -> Duration {
         self.settings.timeout.duration()
+    }
+
+    /// A search got no answer. If the server says nothing else either, it counts as dead: one slow
+    /// answer alone must not shut the directory for everybody.
+    async fn suspect(&self, connection: &Pooled) {
+        let limit = self.patience().min(Duration::from_secs(1));
+        if connect::probe(&connection.ldap, limit).await.is_err() {
+            self.circuit
+                .failed(connection.server, self.clock.monotonic());
+        }
     }
 
     /// Runs a search on a service connection; once more on another one if that broke.
@@ -76,77 +100,43 @@ impl LdapDirectory {
             let connection = self.service.get().await.map_err(unavailable)?;
             tries += 1;
             let limit = self.patience();
-            let whole = search.kind.patience(limit);
+            let whole = search.patience(limit);
             let run = contain(search.clone().run(connection.ldap.clone(), limit));
             // The limit inside counts from message to message; this one counts altogether.
             let fault = match tokio::time::timeout(whole, run).await {
-                Ok(Ok(found)) => return Ok(found),
+                Ok(Ok(found)) => {
+                    if found.more {
+                        // What was not read of the answer may still come.
+                        drop(managed::Object::take(connection));
+                    }
+                    return Ok(found);
+                }
                 Ok(Err(fault)) => fault,
-                Err(_) => return Err(unavailable("the search took too long")),
+                Err(_) => {
+                    drop(managed::Object::take(connection));
+                    return Err(unavailable("the search took too long"));
+                }
             };
+            if fault.is_silence() {
+                self.suspect(&connection).await;
+            }
             drop(managed::Object::take(connection));
             if tries > 1 || fault.is_final() {
                 return Err(unavailable(fault));
             }
         }
     }
+}
 
-    async fn person(&self, name: &UserName) -> Result<Option<Account>, DirectoryError> {
-        let settings = &self.settings;
-        let mut attributes = vec![
-            settings.name_attribute.clone(),
-            settings.id_attribute.clone(),
-            settings.mail_attribute.clone(),
-        ];
-        attributes.extend(settings.member_of.clone());
-        attributes.extend(entry::STATE_ATTRIBUTES.map(str::to_owned));
-        let filter = settings
-            .user_filter
-            .replace("{user}", &escaped(name.as_str()));
-        let found = self
-            .search(Search {
-                kind: Kind::Person,
-                base: settings.base.clone(),
-                filter,
-                attributes,
-            })
-            .await?;
-        let [one] = found.entries.as_slice() else {
-            return Ok(None);
-        };
-        if found.more {
-            return Ok(None);
-        }
-        let mut account =
-            entry::account(settings, one, self.clock.now()).map_err(DirectoryError)?;
-        if let Some(base) = &settings.group_base {
-            self.add_groups(base, &mut account).await?;
-        }
-        account.groups.sort_unstable();
-        account.groups.dedup();
-        Ok(Some(account))
-    }
-
-    /// One bind. It is not tried again: a second try would count twice towards a lock-out.
-    async fn bind(&self, dn: &str, password: &Password) -> Result<PasswordAnswer, DirectoryError> {
-        if dn.is_empty() {
-            return Err(unavailable("an entry without a DN"));
-        }
-        let connection = self.binds.get().await.map_err(unavailable)?;
-        let limit = self.patience();
-        let (mut ldap, dn) = (connection.ldap.clone(), dn.to_owned());
-        let secret = Zeroizing::new(password.expose().to_owned());
-        let bind = contain(async move { ldap.with_timeout(limit).simple_bind(&dn, &secret).await });
-        let answer = match tokio::time::timeout(limit * 2, bind).await {
-            Ok(Ok(result)) => verdict::of(result.rc, &result.text),
-            Ok(Err(fault)) => Err(fault.to_string()),
-            Err(_) => Err("the bind took too long".into()),
-        };
-        if answer.is_err() {
-            drop(managed::Object::take(connection));
-        }
-        answer.map_err(DirectoryError)
-    }
+/// Answers within a time, whatever the servers do.
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, DirectoryError>>,
+) -> Result<T, DirectoryError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let seconds = limit.as_secs();
+        Err(unavailable(format!("no answer within {seconds} s")))
+    })
 }
 
 fn pool(settings: &LdapSettings, connector: Connector) -> Result<Pool, DirectoryError> {
@@ -174,7 +164,15 @@ fn escaped(text: &str) -> String {
 
 impl Directory for LdapDirectory {
     fn find<'a>(&'a self, name: &'a UserName) -> Answer<'a, Option<Account>> {
-        Box::pin(self.person(name))
+        Box::pin(in_time(self.patience() * 3, self.person(name)))
+    }
+
+    fn find_many<'a>(&'a self, names: &'a [UserName]) -> Answer<'a, Vec<Account>> {
+        Box::pin(self.many(names))
+    }
+
+    fn find_id<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Account>> {
+        Box::pin(in_time(self.patience() * 3, self.by_id(id)))
     }
 
     fn verify<'a>(
@@ -182,7 +180,10 @@ impl Directory for LdapDirectory {
         account: &'a Account,
         password: &'a Password,
     ) -> Answer<'a, PasswordAnswer> {
-        Box::pin(self.bind(&account.handle, password))
+        Box::pin(in_time(
+            self.patience() * 3,
+            self.bind(&account.handle, password),
+        ))
     }
 
     fn pretend<'a>(&'a self, _: &'a Password) -> Answer<'a, ()> {
@@ -195,12 +196,12 @@ impl Directory for LdapDirectory {
     }
 
     fn check(&self) -> Answer<'_, ()> {
-        Box::pin(async {
+        Box::pin(in_time(self.patience() * 3, async {
             let connection = self.service.get().await.map_err(unavailable)?;
             connect::probe(&connection.ldap, self.patience())
                 .await
                 .map_err(unavailable)
-        })
+        }))
     }
 }
 

@@ -123,6 +123,21 @@ impl Directory for LocalDirectory {
         })
     }
 
+    fn find_many<'a>(&'a self, names: &'a [UserName]) -> Answer<'a, Vec<Account>> {
+        Box::pin(async move {
+            let users = self.users()?;
+            let found = names.iter().filter_map(|name| users.find(name.as_str()));
+            Ok(found.map(account).collect())
+        })
+    }
+
+    fn find_id<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Account>> {
+        Box::pin(async move {
+            let users = self.users()?;
+            Ok(users.users.iter().find(|user| user.id() == id).map(account))
+        })
+    }
+
     fn verify<'a>(
         &'a self,
         account: &'a Account,

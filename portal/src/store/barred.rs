@@ -11,8 +11,8 @@ pub(crate) struct LockedOut {
 }
 
 impl Store {
-    /// Revokes a person's tokens and recovery codes, voids their tickets, ends their cookies and bars enrolment by
-    /// password alone, in one transaction. The id finds them, and so does the name, for somebody
+    /// Revokes a person's tokens and recovery codes, voids their tickets, ends their cookies and bars
+    /// enrolment by password alone, in one transaction. The id finds them, and so does the name, for somebody
     /// the directory does not know any more.
     pub(crate) async fn lock_out(
         &self,

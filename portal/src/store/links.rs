@@ -3,7 +3,7 @@
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, people};
 
 /// Whose a link is.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -75,42 +75,14 @@ impl Store {
         let Some(whose) = taken else {
             return Ok(None);
         };
-        // By the operator: whoever holds a stolen code must not resume it.
-        let tokens = sqlx::query(
-            "UPDATE tokens SET state = 'suspended', suspended_by = 'operator'
-             WHERE user_id = $1 AND state IN ('active', 'suspended')",
-        )
-        .bind(&whose.user_id)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        sqlx::query(
-            "UPDATE tokens SET state = 'revoked', secret = NULL, handle = NULL
-             WHERE user_id = $1 AND state = 'pending'",
-        )
-        .bind(&whose.user_id)
-        .execute(&mut *transaction)
-        .await?;
-        let tickets = "UPDATE tickets SET state = 'void', ended = $2
-             WHERE user_id = $1 AND state = 'open'";
-        let bar = "INSERT OR IGNORE INTO barred (user_id, at) VALUES ($1, $2)";
-        for statement in [tickets, bar] {
-            sqlx::query(statement)
-                .bind(&whose.user_id)
-                .bind(now)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        let cookies = sqlx::query("DELETE FROM cookies WHERE user_id = $1")
-            .bind(&whose.user_id)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
+        // As by an operator: whoever holds a stolen code must not resume it.
+        let why = "the person said: this was not me";
+        let ended = people::suspend(&mut transaction, &whose.user_id, why, now).await?;
         transaction.commit().await?;
         Ok(Some(Halted {
             whose,
-            tokens,
-            cookies,
+            tokens: ended.tokens,
+            cookies: ended.cookies,
         }))
     }
 

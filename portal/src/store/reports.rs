@@ -41,9 +41,15 @@ impl Store {
             .await?)
     }
 
-    /// People who hold recovery codes that work still. Without their table there are none.
+    /// People who hold recovery codes that work still.
     pub(crate) async fn people_with_recovery_codes(&self) -> Result<HashSet<String>, StoreError> {
-        Ok(HashSet::new())
+        let found: Vec<String> = sqlx::query_scalar(
+            "SELECT user_id FROM recovery_sets WHERE EXISTS
+               (SELECT 1 FROM recovery_codes WHERE set_id = id AND used IS NULL)",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(found.into_iter().collect())
     }
 
     /// Live tokens that were last used, or made and never used, before then.

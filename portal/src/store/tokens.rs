@@ -187,7 +187,7 @@ impl Store {
     /// False: it was not suspended, or by an operator and a person asks.
     pub(crate) async fn resume_token(&self, id: &str, by: SuspendedBy) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE tokens SET state = 'active', suspended_by = NULL
+            "UPDATE tokens SET state = 'active', suspended_by = NULL, suspended_why = NULL
              WHERE id = $1 AND state = 'suspended'
                AND ($2 = 'operator' OR suspended_by = 'user')",
         )

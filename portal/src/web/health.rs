@@ -1,5 +1,6 @@
-//! `GET /health`: `ok`, or the name of the part that fails; while notices wait, how many and for how
-//! long. The parts are asked at most every two seconds, so that the page cannot be used to load them.
+//! `GET /health`: `ok`, or the name of the part that fails; after it, a line each with what somebody
+//! should look at though people can log in, and with the notices that wait. The parts are asked at
+//! most every two seconds, so that the page cannot be used to load them.
 
 use std::sync::Arc;
 
@@ -14,14 +15,16 @@ use crate::portal::Portal;
 /// The answer, for monitors.
 pub(super) async fn health(State(portal): State<Arc<Portal>>) -> Response {
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    let seen = portal.health.look(&portal).await;
-    let mails = seen.mails.map_or_else(String::new, |(count, age)| {
-        format!("mail: {count} waiting, the oldest for {age} s\n")
-    });
-    match seen.failing {
-        None => (plain, format!("ok\n{mails}")).into_response(),
+    let look = portal.health.look(&portal).await;
+    let warning = look.warning.map(|warning| format!("warning: {warning}\n"));
+    let mails = look
+        .mails
+        .map(|(count, age)| format!("mail: {count} waiting, the oldest for {age} s\n"));
+    let more: String = [warning, mails].into_iter().flatten().collect();
+    match look.failing {
+        None => (plain, format!("ok\n{more}")).into_response(),
         Some(part) => {
-            let body = format!("{part}\n{mails}");
+            let body = format!("{part}\n{more}");
             (StatusCode::SERVICE_UNAVAILABLE, plain, body).into_response()
         }
     }

@@ -16,10 +16,13 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use zeroize::Zeroizing;
 
-use super::contain::{Fault, contain};
+use super::{
+    circuit::Circuit,
+    contain::{Fault, contain},
+};
 
 use crate::{
-    clock::Stopwatch,
+    clock::{Clock, Stopwatch},
     config::LdapSettings,
     directory::{DirectoryError, Password},
 };
@@ -42,6 +45,8 @@ pub(super) struct Connector {
     identity: Identity,
     /// The server that answered last; tried first.
     good: AtomicUsize,
+    circuit: Arc<Circuit>,
+    clock: Clock,
 }
 
 impl fmt::Debug for Connector {
@@ -53,6 +58,8 @@ impl fmt::Debug for Connector {
 /// A connection and when it was last used.
 pub(super) struct Pooled {
     pub(super) ldap: Ldap,
+    /// Its place in the configuration.
+    pub(super) server: usize,
     used: Stopwatch,
 }
 
@@ -63,8 +70,15 @@ impl fmt::Debug for Pooled {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &LdapSettings, identity: Identity) -> Result<Self, DirectoryError> {
+    pub(super) fn new(
+        settings: &LdapSettings,
+        identity: Identity,
+        circuit: Arc<Circuit>,
+        clock: Clock,
+    ) -> Result<Self, DirectoryError> {
         Ok(Self {
+            circuit,
+            clock,
             urls: settings.urls.clone(),
             starttls: settings.starttls,
             timeout: settings.timeout.duration(),
@@ -84,7 +98,7 @@ impl Connector {
         // The library's own limit leaves out some of the steps.
         let (connection, ldap) = contain(async move {
             let connect = LdapConnAsync::with_settings(settings, &address);
-            tokio::time::timeout(patience * 2, connect).await?
+            tokio::time::timeout(patience, connect).await?
         })
         .await?;
         // Ends with the connection; what breaks it is told to whoever waits for an answer.
@@ -121,18 +135,28 @@ impl managed::Manager for Connector {
             let Some(url) = self.urls.get(index) else {
                 continue;
             };
+            if let Err(left) = self.circuit.may_try(index, self.clock.monotonic()) {
+                let left = left.as_secs() + 1;
+                failures.push(format!("{url}: did not answer, asked again in {left} s"));
+                continue;
+            }
             match self.connect(url).await {
                 Ok(ldap) => {
+                    self.circuit.answered(index);
                     if index != first {
                         tracing::warn!(%url, "the directory is reached at another server");
                         self.good.store(index, Ordering::Relaxed);
                     }
                     return Ok(Pooled {
                         ldap,
+                        server: index,
                         used: Stopwatch::started(),
                     });
                 }
-                Err(error) => failures.push(format!("{url}: {error}")),
+                Err(error) => {
+                    self.circuit.failed(index, self.clock.monotonic());
+                    failures.push(format!("{url}: {error}"));
+                }
             }
         }
         Err(DirectoryError(failures.join("; ")))
@@ -141,6 +165,9 @@ impl managed::Manager for Connector {
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<DirectoryError> {
         if pooled.ldap.is_closed() {
             return Err(RecycleError::message("closed"));
+        }
+        if self.circuit.is_dead(pooled.server) {
+            return Err(RecycleError::message("its server does not answer"));
         }
         if pooled.used.elapsed() > IDLE {
             probe(&pooled.ldap, self.timeout)

@@ -6,6 +6,8 @@ use std::{fmt, panic};
 use ldap3::LdapError;
 use tokio::task::JoinSet;
 
+use super::verdict;
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -14,6 +16,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// True: nothing came in time.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Ldap(LdapError::Timeout { .. }))
+    }
+
     /// True: the server answered clearly, another connection would hear the same.
     pub(super) fn is_final(&self) -> bool {
         matches!(
@@ -26,6 +33,13 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ldap(LdapError::LdapResult { result }) => {
+                write!(f, "LDAP result {result}")?;
+                match verdict::advice(result.rc, &result.text) {
+                    Some(advice) => write!(f, ": {advice}"),
+                    None => Ok(()),
+                }
+            }
             Self::Ldap(error) => error.fmt(f),
             Self::Unreadable => f.write_str("the server's answer cannot be read"),
         }

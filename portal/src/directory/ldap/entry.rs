@@ -4,20 +4,13 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ldap3::{SearchEntry, ldap_unescape};
 
-use crate::{
-    config::LdapSettings,
-    directory::{Account, AccountState},
-};
+use crate::{config::LdapSettings, directory::Account};
 
-/// What servers say about disabled accounts: Active Directory, 389 Directory Server.
-pub(super) const STATE_ATTRIBUTES: [&str; 3] =
-    ["userAccountControl", "accountExpires", "nsAccountLock"];
-/// ACCOUNTDISABLE of userAccountControl.
-const DISABLED: u32 = 2;
-/// Seconds from 1601, where accountExpires starts to count in 100 ns, to 1970.
-const FROM_1601: i64 = 11_644_473_600;
+mod state;
 
-fn values<'a>(entry: &'a SearchEntry, attribute: &str) -> &'a [String] {
+pub(super) use state::ATTRIBUTES as STATE_ATTRIBUTES;
+
+pub(super) fn values<'a>(entry: &'a SearchEntry, attribute: &str) -> &'a [String] {
     // Servers may answer in another case than they were asked in.
     entry
         .attrs
@@ -31,19 +24,47 @@ pub(super) fn first(entry: &SearchEntry, attribute: &str) -> Option<String> {
     values(entry, attribute).first().cloned()
 }
 
-/// The stable id: text, or bytes in hexadecimal.
+/// A GUID as Windows writes it: the first three parts are little-endian (MS-DTYP 2.3.4).
+fn guid(bytes: &[u8]) -> Option<String> {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes else {
+        return None;
+    };
+    let (two, six) = rest.split_at_checked(2)?;
+    (six.len() == 6).then(|| {
+        let first = HEXLOWER.encode(&[*d, *c, *b, *a]);
+        let (second, third) = (HEXLOWER.encode(&[*f, *e]), HEXLOWER.encode(&[*h, *g]));
+        let (two, six) = (HEXLOWER.encode(two), HEXLOWER.encode(six));
+        format!("{first}-{second}-{third}-{two}-{six}")
+    })
+}
+
+/// The bytes of a GUID that [`guid`] wrote.
+pub(super) fn guid_bytes(text: &str) -> Option<Vec<u8>> {
+    let hex: String = text.chars().filter(|letter| *letter != '-').collect();
+    let bytes = HEXLOWER.decode(hex.as_bytes()).ok()?;
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes.as_slice() else {
+        return None;
+    };
+    let mut plain = vec![*d, *c, *b, *a, *f, *e, *h, *g];
+    plain.extend_from_slice(rest);
+    (plain.len() == 16).then_some(plain)
+}
+
+/// The stable id: text, bytes in hexadecimal, or the usual text of a GUID.
 fn id(entry: &SearchEntry, attribute: &str) -> Option<String> {
     let bytes = entry
         .bin_attrs
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(attribute))
         .and_then(|(_, values)| values.first());
+    if attribute.eq_ignore_ascii_case("objectGUID") {
+        // A GUID that happens to be valid text must give the same id as one that is not.
+        let text = first(entry, attribute);
+        let bytes = bytes.map(Vec::as_slice);
+        return guid(bytes.or(text.as_deref().map(str::as_bytes))?);
+    }
     match bytes {
         Some(bytes) => Some(HEXLOWER.encode(bytes)),
-        // A GUID that happens to be valid text must give the same id as one that is not.
-        None if attribute.eq_ignore_ascii_case("objectGUID") => {
-            first(entry, attribute).map(|text| HEXLOWER.encode(text.as_bytes()))
-        }
         None => first(entry, attribute),
     }
 }
@@ -72,28 +93,10 @@ pub(super) fn account(
         id: format!("ldap:{id}"),
         name,
         groups: groups.iter().filter_map(|dn| first_value(dn)).collect(),
-        state: state(entry, now),
+        state: state::of(entry, now),
         handle: entry.dn.clone(),
         mail: first(entry, &settings.mail_attribute),
     })
-}
-
-fn state(entry: &SearchEntry, now: Timestamp) -> AccountState {
-    let control = first(entry, "userAccountControl").and_then(|text| text.parse::<u32>().ok());
-    let locked =
-        first(entry, "nsAccountLock").is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    // Zero and the largest number both mean never.
-    let expires = first(entry, "accountExpires")
-        .and_then(|text| text.parse::<i64>().ok())
-        .filter(|ticks| (1..i64::MAX).contains(ticks))
-        .map(|ticks| ticks / 10_000_000 - FROM_1601);
-    if locked || control.is_some_and(|control| control & DISABLED != 0) {
-        AccountState::Disabled
-    } else if expires.is_some_and(|expires| expires <= now.as_second()) {
-        AccountState::Expired
-    } else {
-        AccountState::Active
-    }
 }
 
 /// The value of a DN's first part: `staff` of `cn=staff,ou=groups,dc=example`.

@@ -129,7 +129,7 @@ fn a_binary_id_is_the_same_whether_or_not_it_looks_like_text() {
     );
     let id = entry::account(&settings, &binary, now()).unwrap().id;
     assert_eq!(id, entry::account(&settings, &text, now()).unwrap().id);
-    assert_eq!(id, "ldap:30313233343536373839616263646566");
+    assert_eq!(id, "ldap:33323130-3534-3736-3839-616263646566");
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn bind_results_are_told_apart() {
         (49, String::new(), Ok(Wrong("wrong-password"))),
         (49, ad("52e"), Ok(Wrong("ad-52e-wrong-password"))),
         (49, ad("52E"), Ok(Wrong("ad-52e-wrong-password"))),
-        (49, ad("773"), Ok(MustChange)),
-        (49, ad("532"), Ok(MustChange)),
+        (49, ad("773"), Ok(MustChange("ad-773-must-change"))),
+        (49, ad("532"), Ok(MustChange("ad-532-password-expired"))),
         (49, ad("533"), Ok(Wrong("ad-533-disabled"))),
         (49, ad("701"), Ok(Wrong("ad-701-account-expired"))),
         (49, ad("775"), Ok(Wrong("ad-775-locked-out"))),
@@ -156,10 +156,10 @@ fn bind_results_are_told_apart() {
         (53, String::new(), Ok(Wrong("server-unwilling"))),
     ];
     for (code, text, expected) in table {
-        assert_eq!(verdict::of(code, &text), expected, "{code} {text}");
+        assert_eq!(verdict::of(code, &text, None), expected, "{code} {text}");
     }
     for code in [1, 2, 8, 10, 13, 51, 52, 80, 12345] {
-        assert!(verdict::of(code, "").is_err(), "{code} is no answer");
+        assert!(verdict::of(code, "", None).is_err(), "{code} is no answer");
     }
 }
 
@@ -223,4 +223,94 @@ fn first_value_of_a_dn_respects_escapes() {
     ] {
         assert_eq!(entry::first_value(dn).as_deref(), expected, "{dn}");
     }
+}
+
+#[test]
+fn states_are_read_in_the_words_of_several_servers() {
+    use AccountState::{Active, Disabled, Expired, Locked, MustChange};
+    let settings = settings("").unwrap();
+    let computed = "msDS-User-Account-Control-Computed";
+    let table: &[(&str, &str, AccountState)] = &[
+        ("userAccountControl", "66050", Disabled),
+        ("userAccountControl", "528", Active),
+        ("userAccountControl", "-2147483646", Disabled),
+        (computed, "16", Locked),
+        (computed, "8388608", MustChange),
+        ("pwdLastSet", "0", MustChange),
+        ("pwdLastSet", "133000000000000000", Active),
+        ("nsAccountLock", "TRUE", Disabled),
+        ("pwdAccountLockedTime", "000001010000Z", Disabled),
+        ("pwdAccountLockedTime", "20260101000000Z", Active),
+        ("pwdReset", "TRUE", MustChange),
+        ("pwdEndTime", "20270115080000Z", Expired),
+        ("pwdEndTime", "20270115080001Z", Active),
+        ("pwdEndTime", "soon", Active),
+    ];
+    for (attribute, value, state) in table {
+        let values: &[&str] = &[value];
+        let found = entry(
+            "cn=a,dc=x",
+            &[("uid", &["a"]), ("entryUUID", &["1"]), (attribute, values)],
+        );
+        let account = entry::account(&settings, &found, now()).unwrap();
+        assert_eq!(account.state, *state, "{attribute}: {value}");
+    }
+}
+
+#[test]
+fn the_ad_flavour_is_a_set_of_defaults_and_each_can_be_changed() {
+    let ad = settings("flavour = \"ad\"").unwrap();
+    assert_eq!(ad.id_attribute, "objectGUID");
+    assert_eq!(ad.name_attribute, "sAMAccountName");
+    assert!(ad.user_filter.contains("userPrincipalName={user}"));
+    assert_eq!(ad.group_base.as_deref(), Some("dc=x"));
+    assert!(ad.group_filter.contains("1.2.840.113556.1.4.1941:={dn}"));
+    let more = "flavour = \"ad\"\nnested = \"none\"\nid_attribute = \"objectSid\"";
+    let changed = settings(more).unwrap();
+    assert_eq!(changed.id_attribute, "objectSid");
+    assert_eq!(changed.group_filter, "(member={dn})");
+    assert!(
+        settings("nested = \"walk\"")
+            .unwrap_err()
+            .contains("group_base")
+    );
+    let by_name = "nested = \"walk\"\ngroup_base = \"dc=x\"\ngroup_filter = \"(memberUid={user})\"";
+    assert!(settings(by_name).unwrap_err().contains("{dn}"));
+    assert!(
+        settings("watch = \"1s\"")
+            .unwrap_err()
+            .contains("not within")
+    );
+}
+
+#[test]
+fn what_a_policy_says_beside_a_bind_counts() {
+    use PasswordAnswer::{MustChange, Right, Wrong};
+    use policy::Policy::{ChangeAfterReset, Expired, Grace, Locked};
+    for (code, policy, expected) in [
+        (
+            0,
+            ChangeAfterReset,
+            MustChange("ppolicy-change-after-reset"),
+        ),
+        (0, Grace(2), MustChange("ppolicy-grace")),
+        (0, Locked, Right),
+        (49, Expired, MustChange("ppolicy-password-expired")),
+        (49, Locked, Wrong("ppolicy-locked-out")),
+        (49, Grace(1), Wrong("wrong-password")),
+        (49, ChangeAfterReset, Wrong("wrong-password")),
+    ] {
+        let said = verdict::of(code, "", Some(policy));
+        assert_eq!(said, Ok(expected), "{code} {policy:?}");
+    }
+}
+
+#[test]
+fn what_the_set_up_got_wrong_is_said_with_what_to_do() {
+    let stronger = verdict::of(8, "", None).unwrap_err();
+    assert!(stronger.contains("strongerAuthRequired") && stronger.contains("ldaps://"));
+    let text = "80090308: LdapErr: DSID-0C09044E, data 775, v2580";
+    let searcher = verdict::advice(49, text).unwrap();
+    assert!(searcher.contains("ad-775-locked-out") && searcher.contains("bind_password_file"));
+    assert_eq!(verdict::advice(52, ""), None);
 }
