@@ -4,6 +4,7 @@
 mod check;
 mod desk;
 mod directory;
+mod exception;
 mod hardware;
 mod import;
 mod input;
@@ -71,6 +72,9 @@ enum Verb {
     Import(import::Verb),
     /// Make a report.
     Report(report::Asked),
+    /// Exceptions: who may open what with the password alone, and until when.
+    #[command(subcommand)]
+    Exception(exception::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -138,6 +142,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
+        Verb::Exception(verb) => exception::carry_out(&desk().await?, verb).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

@@ -4,6 +4,7 @@
 mod access;
 mod directory;
 mod dual_stack;
+mod exceptions;
 mod follow;
 mod limits;
 mod mail;
@@ -17,6 +18,7 @@ mod units;
 pub(crate) use access::{Access, Category, FactorKind, Ways};
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use exceptions::Exceptions;
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use mail::{Mail, MailTls};
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) probe: Vec<Probe>,
     #[serde(default)]
     pub(crate) recovery: Recovery,
+    #[serde(default)]
+    pub(crate) exceptions: Exceptions,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
 }

@@ -17,6 +17,7 @@ mod config;
 mod crossing;
 mod directory;
 mod enrol;
+mod exceptions;
 mod family;
 mod follow;
 mod grants;

@@ -164,6 +164,9 @@ async fn jobs(portal: Arc<Portal>, mut certificates: tls::Certificates) {
         if let Err(failure) = portal.codes.follow_rotation().await {
             tracing::error!(%failure, "the key was rotated, and the new one cannot be read");
         }
+        if let Err(failure) = portal.look_after_exceptions().await {
+            tracing::error!(%failure, "exceptions cannot be looked after");
+        }
         if let Err(failure) = tidy(&portal).await {
             tracing::error!(%failure, "old rows cannot be dropped");
         }

@@ -43,7 +43,8 @@ impl Store {
                                   proved)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
              WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $6 AND state = 'active')
-                OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $6)",
+                OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $6)
+                OR EXISTS (SELECT 1 FROM exceptions WHERE id = $6 AND ended IS NULL AND ends > $7)",
         )
         .bind(hash)
         .bind(&row.user_id)
