@@ -2,6 +2,7 @@
 //! An invalid one is refused with file, line, column and what to do, before anything is opened.
 
 mod access;
+mod clock;
 mod directory;
 mod dual_stack;
 mod exceptions;
@@ -16,6 +17,7 @@ mod shield;
 mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
+pub(crate) use clock::ClockCheck;
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use exceptions::Exceptions;
@@ -77,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) probe: Vec<Probe>,
     #[serde(default)]
     pub(crate) recovery: Recovery,
+    #[serde(default)]
+    pub(crate) clock: ClockCheck,
     #[serde(default)]
     pub(crate) exceptions: Exceptions,
     #[serde(default)]

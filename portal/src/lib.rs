@@ -32,6 +32,7 @@ mod lost;
 mod mail;
 mod not_me;
 mod notices;
+mod ntp;
 mod otp;
 mod pace;
 mod passkeys;

@@ -58,16 +58,18 @@ pub(crate) enum Shown {
     DirectoryDown,
     AgentDown,
     StoreDown,
+    ClockWrong,
 }
 
 impl Shown {
-    const WORDS: [(Self, &'static str); 6] = [
+    const WORDS: [(Self, &'static str); 7] = [
         (Self::Generic, "wrong"),
         (Self::Locked, "locked"),
         (Self::MustChange, "must-change"),
         (Self::DirectoryDown, "directory"),
         (Self::AgentDown, "agent"),
         (Self::StoreDown, "store"),
+        (Self::ClockWrong, "clock"),
     ];
 
     /// To be kept over a redirect; a wait is kept with its seconds.

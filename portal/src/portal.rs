@@ -16,6 +16,7 @@ use crate::{
     key::{Key, KeyError},
     limits::{Backoff, Rates, Shield, Spray},
     notices::Notices,
+    ntp::TimeWatch,
     pace::Pace,
     passkeys::Passkeys,
     recovery::Hasher,
@@ -84,6 +85,7 @@ pub(crate) struct Portal {
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
+    pub(crate) time: TimeWatch,
     pub(crate) notices: Notices,
 }
 
@@ -127,6 +129,7 @@ impl Portal {
             texts,
             clock,
             health: Health::default(),
+            time: TimeWatch::default(),
             notices,
         })
     }
