@@ -12,6 +12,7 @@ use crate::{
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed, Held, PasswordPassed, PasswordRefused},
     recovery::RecoveryPassed,
+    store::{TokenRow, TokenState},
 };
 
 impl Portal {
@@ -188,6 +189,12 @@ impl Portal {
         let Some(fits) = self.recovery_fits(&account.id, code).await? else {
             return Ok(Err(Refusal::generic("wrong-recovery-code")));
         };
+        // What an operator stopped is not gone around.
+        let tokens = self.store.tokens_of(&account.id).await?;
+        let stopped = |token: &TokenRow| token.is(TokenState::Suspended) && !token.own_suspension();
+        if tokens.iter().any(stopped) {
+            return Ok(Err(Refusal::generic("suspended-by-operator")));
+        }
         let Some(password) = Password::parse(password) else {
             return Ok(Err(Refusal::generic("bad-password-shape")));
         };
