@@ -1,6 +1,7 @@
 //! The command line: `run`, `check` and the admin verbs. Verbs open the database themselves, so
 //! they work while the portal is down; each change is audited with the uid that made it.
 
+mod banner;
 mod check;
 mod desk;
 mod directory;
@@ -12,6 +13,7 @@ mod mail;
 mod output;
 mod people;
 mod report;
+mod texts;
 mod ticket;
 mod token;
 mod unused;
@@ -71,6 +73,12 @@ enum Verb {
     Import(import::Verb),
     /// Make a report.
     Report(report::Asked),
+    /// What every page says above everything else.
+    #[command(subcommand)]
+    Banner(banner::Verb),
+    /// Files of other languages.
+    #[command(subcommand)]
+    Texts(texts::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -138,6 +146,8 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
+        Verb::Banner(verb) => banner::carry_out(&desk().await?, verb).await,
+        Verb::Texts(verb) => texts::carry_out(verb),
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

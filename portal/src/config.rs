@@ -6,6 +6,7 @@ mod directory;
 mod dual_stack;
 mod follow;
 mod limits;
+mod look;
 mod mail;
 mod network;
 mod probe;
@@ -19,6 +20,7 @@ pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
+pub(crate) use look::{Colour, Look};
 pub(crate) use mail::{Mail, MailTls};
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use probe::Probe;
@@ -77,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) recovery: Recovery,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
+    #[serde(default)]
+    pub(crate) look: Look,
 }
 
 /// `[portal]`: names, addresses and files.

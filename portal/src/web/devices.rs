@@ -384,7 +384,7 @@ pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: 
             .unwrap_or(i64::MAX)
             .saturating_add(1);
         let wait = super::times::length(seconds, words);
-        let notice = Notice::bad(fill(&words.login.wait, &[("wait", &wait)]));
+        let notice = Notice::bad(fill(&words.login.wait, &[("wait", &wait)])).see("waiting");
         return page(
             &portal,
             &visit,
@@ -405,10 +405,10 @@ pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: 
             let name = token.map(|token| token.name).unwrap_or_default();
             Notice::good(fill(&words.devices.test_right, &[("device", &name)]))
         }
-        Ok(Err(CodeRefused::Used)) => Notice::bad(&words.devices.test_used),
+        Ok(Err(CodeRefused::Used)) => Notice::bad(&words.devices.test_used).see("used"),
         Ok(Err(CodeRefused::Wrong | CodeRefused::NoToken)) => {
             let issuer = &portal.config.portal.issuer;
-            Notice::bad(fill(&words.devices.test_wrong, &[("issuer", issuer)]))
+            Notice::bad(fill(&words.devices.test_wrong, &[("issuer", issuer)])).see("never")
         }
         Err(failure) => return failed(&visit, &failure.into()),
     };

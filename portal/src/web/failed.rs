@@ -107,12 +107,24 @@ pub(super) async fn dress(
     )
 }
 
+/// Where the help page says more about a refusal.
+pub(super) fn topic(shown: Shown) -> &'static str {
+    match shown {
+        Shown::Generic => "refused",
+        Shown::Used => "used",
+        Shown::MustChange => "password",
+        Shown::Locked | Shown::Wait(_) => "waiting",
+        Shown::DirectoryDown | Shown::AgentDown | Shown::StoreDown => "down",
+    }
+}
+
 /// Status and words of a refused log-in or ticket. `generic`: the words for everything that
 /// depends on who somebody is.
 pub(super) fn refusal(shown: Shown, generic: &str, words: &Words) -> (StatusCode, String) {
     let login = &words.login;
     match shown {
         Shown::Generic => (StatusCode::UNAUTHORIZED, generic.to_owned()),
+        Shown::Used => (StatusCode::UNAUTHORIZED, words.prove.used.clone()),
         Shown::MustChange => (StatusCode::UNAUTHORIZED, login.must_change.clone()),
         Shown::Locked => (StatusCode::TOO_MANY_REQUESTS, login.locked.clone()),
         Shown::Wait(seconds) => {
