@@ -37,6 +37,8 @@ use std::{
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::text::Language;
+
 /// Exit code for a configuration that cannot be used.
 pub(crate) const EXIT_CONFIG: u8 = 64;
 
@@ -114,7 +116,7 @@ pub(crate) struct Portal {
     #[serde(default)]
     pub(crate) follow: Follow,
     #[serde(default)]
-    pub(crate) default_language: crate::text::Language,
+    pub(crate) default_language: Language,
     /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.
     #[serde(default)]
     pub(crate) time_zone: Option<Zone>,
@@ -243,6 +245,17 @@ impl Config {
             && !url.starts_with("https://")
         {
             return Err(("public_url", "public_url must start with https://".into()));
+        }
+        if let Language::Other(_) = portal.default_language
+            && self.look.languages.is_none()
+        {
+            let tag = portal.default_language.tag();
+            return Err((
+                "default_language",
+                format!(
+                    "{tag:?} is not built in; en and ja are, and a folder that `languages` of [look] names may hold {tag}.toml"
+                ),
+            ));
         }
         self.tls.check()?;
         self.limits.check()?;

@@ -147,7 +147,7 @@ words! {
     }
     enrol: EnrolWords {
         title, step, scan, scan_hint, picture, r#type, type_hint, confirm, confirm_hint, name,
-        name_default, code, submit, once, wrong, clock, expired, done_title, done, go,
+        name_default, code, submit, once, wrong, clock, expired, done_title, done, done_codes, go,
     }
     ticket: TicketWords {
         title, lead, ticket, submit, refused,

@@ -6,6 +6,7 @@ mod cross;
 mod enrolment;
 mod follow;
 mod login;
+mod look;
 mod recovery;
 mod robust;
 mod shared;

@@ -156,8 +156,7 @@ pub(super) async fn confirmed_page(
         Confirmed::Done { user_id, user_name } => {
             match first_codes(portal, &user_id, &user_name).await {
                 Ok(Some(codes)) => {
-                    let text = format!("{} {}", words.enrol.done_title, words.enrol.done);
-                    let next = ("/", Some(Notice::good(text)));
+                    let next = ("/", Some(Notice::good(&words.enrol.done_codes)));
                     super::recovery::page(portal, visit, &user_name, codes, next)
                 }
                 Ok(None) => message(StatusCode::OK, &words.enrol.done_title, &words.enrol.done),
