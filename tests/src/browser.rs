@@ -205,7 +205,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Takes a picture of the window in each theme and checks what every page must hold.
+    /// Takes a picture of the page in each theme and checks what every page must hold.
     pub async fn look(&self, name: &str) -> Result<()> {
         self.measure(name).await?;
         for theme in Theme::ALL {
@@ -230,8 +230,12 @@ impl Visit {
             self.device.name(),
             self.language
         ));
+        // The whole page, not only what fits into the window.
+        let height = "return document.documentElement.scrollHeight;";
+        let height = self.client.execute(height, Vec::new()).await?;
+        self.size(height.as_u64().unwrap_or(0)).await?;
         fs::write(file, self.client.screenshot().await?)?;
-        Ok(())
+        self.size(0).await
     }
 
     /// Gives the browser something that keeps passkeys and asks for a finger, which is always shown.

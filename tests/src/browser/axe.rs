@@ -141,6 +141,25 @@ impl Visit {
         Ok(())
     }
 
+    /// Makes the window as high as this, or as high as it was for 0.
+    pub(super) async fn size(&self, height: u64) -> Result<()> {
+        let metrics = match (self.device, height) {
+            (Device::Phone, height) => {
+                let height = if height == 0 { 640 } else { height };
+                json!({ "width": 320, "height": height, "deviceScaleFactor": 2, "mobile": true })
+            }
+            (_, 0) => {
+                let clear = self.chromium("Emulation.clearDeviceMetricsOverride", json!({}));
+                return clear.await.map(drop);
+            }
+            (_, height) => {
+                json!({ "width": 1280, "height": height, "deviceScaleFactor": 1, "mobile": false })
+            }
+        };
+        let sized = self.chromium("Emulation.setDeviceMetricsOverride", metrics);
+        sized.await.map(drop)
+    }
+
     /// A desktop's page at 200 % and 400 %: as if the window had a half and a quarter of its width.
     pub(super) async fn enlarge(&self, name: &str) -> Result<()> {
         if self.device == Device::Phone {
@@ -153,8 +172,6 @@ impl Visit {
                 .await?;
             self.measure(&format!("{name} at {width} pixels")).await?;
         }
-        self.chromium("Emulation.clearDeviceMetricsOverride", json!({}))
-            .await
-            .map(drop)
+        self.size(0).await
     }
 }
