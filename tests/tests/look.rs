@@ -4,11 +4,13 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
 use serde_json::{Value, json};
 use tests::{
     Agent, Rig,
     browser::{self, Device, Theme, Visit},
     portal::{ALICE_PASSWORD, ALICE_SECRET, Office, portal_config},
+    rig::replaced,
 };
 use xtask::codes::Phone;
 
@@ -107,7 +109,7 @@ async fn copies_details(visit: &Visit, url: &str) -> Result<()> {
         .client
         .execute("document.querySelector('.support').open = true", vec![])
         .await?;
-    let button = fantoccini::Locator::Css("[data-copy-list]");
+    let button = Locator::Css("[data-copy-list]");
     visit.client.find(button).await?.click().await?;
     visit.says("[data-copy-list]", "Copied").await?;
     let read = "const done = arguments[arguments.length - 1]; navigator.clipboard.readText().then(done, (e) => done(String(e)));";
@@ -130,6 +132,16 @@ async fn copies_details(visit: &Visit, url: &str) -> Result<()> {
     visit.look("l4-details").await
 }
 
+/// The countdown ends while somebody looks at the page.
+async fn tells_that_the_time_is_over(visit: &Visit) -> Result<()> {
+    let over = "for (const left of document.querySelectorAll('[data-deadline]')) left.dataset.deadline = 1;";
+    visit.client.execute(over, vec![]).await?;
+    visit
+        .says("[role=status][data-over]", "The time is over")
+        .await?;
+    visit.look("l8-time-is-over").await
+}
+
 /// Paper gets the codes and whose they are, and no buttons.
 async fn prints_its_codes(visit: &Visit, url: &str) -> Result<()> {
     visit.type_into("username", "alice").await?;
@@ -138,6 +150,7 @@ async fn prints_its_codes(visit: &Visit, url: &str) -> Result<()> {
         .type_into("code", &Phone::new(ALICE_SECRET).fresh()?)
         .await?;
     visit.submit("/login").await?;
+    tells_that_the_time_is_over(visit).await?;
     visit.goto(&format!("{url}/devices")).await?;
     visit.submit("/devices/recovery").await?;
     visit.look("l5-codes").await?;
@@ -292,5 +305,52 @@ fn look_that_cannot_be_used_is_told_at_start() -> Result<()> {
     let set = office.admin(&["banner", "set"])?;
     let said = String::from_utf8(set.stderr).context("odd words")?;
     ensure!(said.contains("--text-en"), "{said}");
+    Ok(())
+}
+
+/// No passkey here, and a portal opened at an address that is not its name.
+#[test]
+fn failing_passkeys_say_what_can_be_done() -> Result<()> {
+    const NAME: &str = "access.example.com";
+    let rig = Rig::gateway()?;
+    rig.serve()?;
+    let _agent = Agent::start(&rig)?;
+    let public = format!("[portal]\npublic_url = \"https://{NAME}:8443\"");
+    let config = replaced(&portal_config(&rig), "[portal]", &public)?;
+    let office = Office::open_with(&rig, &config)?.with_people()?;
+    let portal = office.run(&rig)?;
+    let [v4, _] = rig.layout.portal_endpoints();
+    let key = browser::key_of(&portal.ca().with_file_name("cert.pem"))?;
+    let driver = browser::driver(&rig)?;
+    browser::at_client(&rig.layout.client, || async {
+        let names = [(NAME, v4.ip())];
+        let visit = browser::open_trusting(&rig, Device::Desktop, "en", &names, Some(&key)).await?;
+        visit.add_authenticator().await?;
+        let button = "[data-passkey-log-in] button";
+        for (url, text) in [
+            (
+                format!("https://{NAME}:8443/"),
+                "there is none for this portal",
+            ),
+            (
+                portal.url(),
+                "own address. Open https://access.example.com:8443",
+            ),
+        ] {
+            visit.goto(&url).await?;
+            visit
+                .client
+                .find(Locator::Css(button))
+                .await?
+                .click()
+                .await?;
+            visit
+                .says("[data-passkey-log-in] [role=status]", text)
+                .await?;
+            visit.look("l9-no-passkey").await?;
+        }
+        visit.close().await
+    })?;
+    drop(driver);
     Ok(())
 }

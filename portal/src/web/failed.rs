@@ -46,6 +46,15 @@ impl Kind {
         }
     }
 
+    /// Where the help page says more.
+    fn topic(self) -> Option<&'static str> {
+        match self {
+            Self::Down | Self::AgentDown | Self::DirectoryDown => Some("down"),
+            Self::NoAddress => Some("address"),
+            _ => None,
+        }
+    }
+
     fn words(self, words: &Words) -> (&str, &str) {
         let (message, login) = (&words.message, &words.login);
         match self {
@@ -93,7 +102,9 @@ pub(super) async fn dress(
     let Some(kind) = response.extensions().get::<Kind>().copied() else {
         return response;
     };
-    let page = visit.page(&portal, "/");
+    let visit = visit.with_banner(&portal).await;
+    let mut page = visit.page(&portal, "/");
+    page.topic = kind.topic();
     let (title, text) = kind.words(page.t);
     render(
         &visit,
