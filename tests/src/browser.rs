@@ -300,7 +300,8 @@ impl Visit {
                 return Ok(());
             }
         }
-        anyhow::bail!("nothing happened")
+        let said = self.text("main").await?;
+        anyhow::bail!("nothing happened; the page says: {said}")
     }
 
     /// Each reply of the portal has another.

@@ -35,7 +35,7 @@ const style = getComputedStyle(here);
 const box = here.getBoundingClientRect();
 const seen = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
 return [here.matches(arguments[0]), style.outlineStyle === 'none' ? 0 : parseFloat(style.outlineWidth),
-  box.width, box.height, seen, here === document.body, here.outerHTML.slice(0, 120)];
+  box.width, box.height, seen, here.matches('body, main'), here.outerHTML.slice(0, 120)];
 ";
 
 impl Visit {
