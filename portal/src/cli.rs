@@ -5,6 +5,7 @@ mod banner;
 mod check;
 mod desk;
 mod directory;
+mod exception;
 mod hardware;
 mod import;
 mod input;
@@ -73,6 +74,9 @@ enum Verb {
     Import(import::Verb),
     /// Make a report.
     Report(report::Asked),
+    /// Exceptions: who may open what with the password alone, and until when.
+    #[command(subcommand)]
+    Exception(exception::Verb),
     /// What every page says above everything else.
     #[command(subcommand)]
     Banner(banner::Verb),
@@ -146,6 +150,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
+        Verb::Exception(verb) => exception::carry_out(&desk().await?, verb).await,
         Verb::Banner(verb) => banner::carry_out(&desk().await?, verb).await,
         Verb::Texts(verb) => texts::carry_out(verb),
         Verb::Completions { shell } => {

@@ -2,8 +2,10 @@
 //! An invalid one is refused with file, line, column and what to do, before anything is opened.
 
 mod access;
+mod clock;
 mod directory;
 mod dual_stack;
+mod exceptions;
 mod follow;
 mod limits;
 mod look;
@@ -16,8 +18,10 @@ mod shield;
 mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
+pub(crate) use clock::ClockCheck;
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use exceptions::Exceptions;
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use look::{Colour, Look};
@@ -79,6 +83,10 @@ pub(crate) struct Config {
     pub(crate) probe: Vec<Probe>,
     #[serde(default)]
     pub(crate) recovery: Recovery,
+    #[serde(default)]
+    pub(crate) clock: ClockCheck,
+    #[serde(default)]
+    pub(crate) exceptions: Exceptions,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
     #[serde(default)]

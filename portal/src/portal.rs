@@ -18,6 +18,7 @@ use crate::{
     limits::{Backoff, Rates, Shield, Spray},
     look::{Look, LookError},
     notices::Notices,
+    ntp::TimeWatch,
     pace::Pace,
     passkeys::Passkeys,
     recovery::Hasher,
@@ -94,6 +95,7 @@ pub(crate) struct Portal {
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
+    pub(crate) time: TimeWatch,
     pub(crate) notices: Notices,
 }
 
@@ -139,6 +141,7 @@ impl Portal {
             banners: Banners::default(),
             clock,
             health: Health::default(),
+            time: TimeWatch::default(),
             notices,
         })
     }

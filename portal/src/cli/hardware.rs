@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     audit::draft,
-    codes, random,
+    codes, notices, random,
     store::{Kind, NewToken, StockRow, Stocked, TokenState},
     tokenfile::{self, Imported, Read, Secrets, Unlock},
 };
@@ -306,6 +306,13 @@ async fn assign(desk: &Desk, serial: &str, user: &str) -> Result<()> {
     entry.token = Some(id.clone());
     entry.reason = Some(format!("serial {serial}"));
     desk.record(entry).await?;
+    desk.notices
+        .tell(
+            (&account).into(),
+            notices::Kind::NewDevice,
+            &[("device", serial)],
+        )
+        .await;
     let said = serde_json::json!({ "id": id, "user": account.name, "serial": serial });
     let sentence = format!("Token {serial} is now {}'s, as {id}.", account.name);
     desk.out.say(&said, &sentence)

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     ManyTokens,
     /// Of each group that services admit: people, enrolled, share.
     Enrolment,
+    /// Exceptions with who approved them and when they end, those that are over, too.
+    Exceptions,
 }
 
 /// How it is written.
@@ -95,6 +97,7 @@ async fn make(desk: &Desk, asked: &Asked) -> Result<Report> {
             reports::failures(store, since, i64::from(asked.at_least)).await?
         }
         Kind::Unused => reports::unused(store, now - asked.unused.seconds()).await?,
+        Kind::Exceptions => reports::exceptions(store, now).await?,
         Kind::ManyTokens => reports::many_tokens(store, i64::from(asked.more_than)).await?,
     })
 }

@@ -125,7 +125,7 @@ pub(super) fn topic(shown: Shown) -> &'static str {
         Shown::Used => "used",
         Shown::MustChange => "password",
         Shown::Locked | Shown::Wait(_) => "waiting",
-        Shown::DirectoryDown | Shown::AgentDown | Shown::StoreDown => "down",
+        Shown::DirectoryDown | Shown::AgentDown | Shown::StoreDown | Shown::ClockWrong => "down",
     }
 }
 
@@ -150,6 +150,7 @@ pub(super) fn refusal(shown: Shown, generic: &str, words: &Words) -> (StatusCode
             login.directory_down.clone(),
         ),
         Shown::AgentDown => (StatusCode::SERVICE_UNAVAILABLE, login.agent_down.clone()),
+        Shown::ClockWrong => (StatusCode::SERVICE_UNAVAILABLE, words.clock.wrong.clone()),
         Shown::StoreDown => (StatusCode::SERVICE_UNAVAILABLE, login.store_down.clone()),
     }
 }

@@ -5,6 +5,7 @@ mod captive;
 mod cross;
 mod enrolment;
 mod follow;
+mod forms;
 mod login;
 mod look;
 mod recovery;
