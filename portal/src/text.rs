@@ -170,7 +170,7 @@ words! {
     }
     passkey: PasskeyWords {
         kind, log_in, log_in_hint, add, add_hint, name, name_default, failed, not_made, unable,
-        cancelled, not_added, already, wrong_site, unreachable, no_scripts,
+        cancelled, not_added, already, wrong_site, unreachable, no_scripts, made,
     }
     recovery: RecoveryWords {
         title, none, left, few, make, make_again, make_hint, shown_once, owner, made, how, r#where,

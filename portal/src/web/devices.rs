@@ -52,6 +52,7 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
                 "not-possible" => Notice::bad(&words.not_possible),
                 "too-many" => Notice::bad(&words.too_many),
                 "only-full" => Notice::bad(&words.only_full),
+                "passkey-made" => Notice::good(&portal.texts.of(visit.language).passkey.made),
                 "passkey-not-made" => {
                     Notice::bad(&portal.texts.of(visit.language).passkey.not_made)
                 }
