@@ -386,3 +386,90 @@ fn an_exception_opens_one_service_from_one_network_and_ends() -> Result<()> {
     );
     Ok(())
 }
+
+/// The old phone is at hand: the new one is proven on the devices page, and only then the old one
+/// ends.
+#[test]
+fn a_phone_is_replaced_by_another_one_in_english() -> Result<()> {
+    let house = House::open("")?;
+    let driver = browser::driver(&house.rig)?;
+    let client = house.rig.layout.client.clone();
+    browser::at_client(&client, || async {
+        let visit = house.visit(Device::Phone, "en").await?;
+        let mut old = Phone::new(ALICE_SECRET);
+        log_in(&visit, &house, &mut old).await?;
+        visit.goto(&house.url("/devices")).await?;
+        visit.submit("/devices/replace").await?;
+        visit.look("w1-replace").await?;
+        let mut new = Phone::new(&visit.text("#secret").await?);
+        visit.type_into("code", &new.wrong()?).await?;
+        visit.submit("/devices/confirm").await?;
+        ensure!(
+            visit.count("[role=alert]").await? == 1,
+            "a wrong code was taken"
+        );
+        visit.type_into("code", &new.fresh()?).await?;
+        visit.type_into("name", "New phone").await?;
+        visit.submit("/devices/confirm").await?;
+        visit.look("w2-replaced").await?;
+        ensure!(visit.text("main").await?.contains("New phone"));
+        visit.submit("/logoff").await?;
+        visit.type_into("username", "alice").await?;
+        visit.type_into("password", ALICE_PASSWORD).await?;
+        visit.type_into("code", &old.fresh()?).await?;
+        visit.submit("/login").await?;
+        ensure!(visit.path().await? != "/access", "the old phone got in");
+        log_in(&visit, &house, &mut new).await?;
+        visit.close().await
+    })?;
+    drop(driver);
+    Ok(())
+}
+
+/// What somebody with an exception sees: their one service, and what the others would ask for.
+#[test]
+fn an_exception_is_used_with_a_browser_on_a_phone_in_japanese() -> Result<()> {
+    let house = House::open("")?;
+    let source = house.rig.source(Family::V4).to_string();
+    house.office.admin_ok(
+        &[
+            "exception",
+            "add",
+            "--user",
+            "alice",
+            "--service",
+            "web",
+            "--from",
+            &source,
+            "--for",
+            "1h",
+            "--reason",
+            "her phone is being repaired",
+            "--approver",
+            "carol",
+        ],
+        "",
+    )?;
+    let driver = browser::driver(&house.rig)?;
+    let client = house.rig.layout.client.clone();
+    let web = house.web();
+    browser::at_client(&client, || async {
+        let visit = house.visit(Device::Phone, "ja").await?;
+        visit.goto(&house.url("/")).await?;
+        visit.type_into("username", "alice").await?;
+        visit.type_into("password", ALICE_PASSWORD).await?;
+        visit.submit("/login").await?;
+        must_be_in(&visit).await?;
+        visit.look("x1-exception").await?;
+        must_be_open(&client, web)?;
+        ensure!(
+            visit.count("form[action='/access/prove']").await? > 0,
+            "the other service is not offered for a code"
+        );
+        visit.submit("/logoff").await?;
+        must_be_shut(&client, web)?;
+        visit.close().await
+    })?;
+    drop(driver);
+    Ok(())
+}

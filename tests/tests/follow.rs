@@ -4,10 +4,11 @@
 use anyhow::{Result, ensure};
 use tests::{
     Agent, Portal, Rig,
-    portal::{Alice, Office, portal_config},
+    browser::{self, Device},
+    portal::{ALICE_PASSWORD, ALICE_SECRET, Alice, Office, portal_config},
     rig::{Family, must_be_open, must_be_shut, replaced},
 };
-use xtask::lab::ETH;
+use xtask::{codes::Phone, lab::ETH};
 
 /// The client's other address.
 const AWAY: &str = "192.0.2.77";
@@ -19,6 +20,43 @@ fn readdress(rig: &Rig, from: &str, to: &str) -> Result<()> {
         // The route went with the address.
         format!("route replace default via {}", rig.layout.gate_at.v4).as_str(),
     ])
+}
+
+/// The same in a browser: the page says what happened and asks for the code.
+#[test]
+fn a_browser_follows_to_another_network_on_a_phone_in_japanese() -> Result<()> {
+    let rig = Rig::gateway()?;
+    rig.serve()?;
+    let _agent = Agent::start(&rig)?;
+    let follow = "[portal]\nfollow = \"code\"";
+    let config = replaced(&portal_config(&rig), "[portal]", follow)?;
+    let portal: Portal = Office::open_with(&rig, &config)?.with_people()?.run(&rig)?;
+    let driver = browser::driver(&rig)?;
+    let client = rig.layout.client.clone();
+    let web = rig.server(Family::V4, 80);
+    let home = rig.source(Family::V4).to_string();
+    browser::at_client(&client, || async {
+        let visit = browser::open(&rig, Device::Phone, "ja").await?;
+        let mut phone = Phone::new(ALICE_SECRET);
+        visit.goto(&portal.url()).await?;
+        visit.type_into("username", "alice").await?;
+        visit.type_into("password", ALICE_PASSWORD).await?;
+        visit.type_into("code", &phone.fresh()?).await?;
+        visit.submit("/login").await?;
+        must_be_open(&client, web)?;
+        readdress(&rig, &home, AWAY)?;
+        must_be_shut(&client, web)?;
+        visit.goto(&format!("{}/access", portal.url())).await?;
+        visit.look("f1-elsewhere").await?;
+        visit.type_into("code", &phone.fresh()?).await?;
+        visit.submit("/access/move").await?;
+        visit.look("f2-moved").await?;
+        must_be_open(&client, web)?;
+        visit.close().await
+    })?;
+    drop(driver);
+    readdress(&rig, AWAY, &home)?;
+    must_be_shut(&client, web)
 }
 
 /// Where the site trusts the cookie alone, a button is enough, and a cookie that came along opens

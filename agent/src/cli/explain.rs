@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use agent_api::{ExplainRequest, Explained, Mode};
+use agent_api::{Counter, ExplainRequest, Explained, ImpactEntry, Mode};
 use clap::Args;
 
 use super::{
@@ -112,7 +112,8 @@ impl Impact {
         if impact.mode == Mode::Enforce {
             print::line("mode is enforce: what follows was seen in observe mode before");
         }
-        if impact.entries.is_empty() {
+        let nameless = nameless(&impact.entries, &ask.client.counters().await?.counters);
+        if impact.entries.is_empty() && nameless.is_empty() {
             print::line("nothing that enforce mode would have dropped");
             return Ok(());
         }
@@ -137,10 +138,32 @@ impl Impact {
                 print::clock_time(entry.last, now),
             ]);
         }
-        print::print_table(&table);
+        if !impact.entries.is_empty() {
+            print::print_table(&table);
+        }
+        if !nameless.is_empty() {
+            print::line(format!(
+                "of no service, since the agent counts: {}; such packets have no peer to name",
+                nameless.join(", ")
+            ));
+        }
         Ok(())
     }
 }
+
+/// Reasons that no row stands for: packets that could not be read far enough to have a service.
+fn nameless(entries: &[ImpactEntry], counters: &[Counter]) -> Vec<String> {
+    let named = |reason: &str| entries.iter().any(|entry| entry.reason == reason);
+    counters
+        .iter()
+        .filter(|counter| counter.would_drop > 0 && NAMELESS.contains(&counter.reason.as_str()))
+        .filter(|counter| !named(&counter.reason))
+        .map(|counter| format!("{} {}", counter.reason, counter.would_drop))
+        .collect()
+}
+
+/// What a packet is dropped for before anybody knows what it is for.
+const NAMELESS: [&str; 3] = ["Malformed", "TooDeep", "FragmentUnknown"];
 
 fn protocol_name(number: u8) -> String {
     match number {
@@ -155,7 +178,29 @@ fn protocol_name(number: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use agent_api::Counter;
+
+    use super::{nameless, target};
+
+    #[test]
+    fn what_has_no_service_is_told_by_its_counter() {
+        let counter = |reason: &str, would_drop| Counter {
+            reason: reason.into(),
+            action: "drop".into(),
+            packets: 9,
+            would_drop,
+        };
+        let counters = [
+            counter("Malformed", 3),
+            counter("TooDeep", 0),
+            counter("FragmentUnknown", 12),
+            counter("NoGrant", 5),
+        ];
+        assert_eq!(
+            nameless(&[], &counters),
+            ["Malformed 3", "FragmentUnknown 12"]
+        );
+    }
 
     #[test]
     fn ports_and_protocols_are_read_as_people_write_them() {

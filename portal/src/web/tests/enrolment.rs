@@ -414,3 +414,26 @@ async fn a_lock_out_bars_enrolment_by_password_until_a_ticket() {
         StatusCode::OK
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_hundred_who_redeem_one_ticket_at_once_exactly_one_enrols() {
+    let limits =
+        "[limits]\nsource_per_minute = 10000\nsource_per_hour = 10000\nfree_failures = 10\n";
+    let site = std::sync::Arc::new(Site::new(limits).await);
+    let code = ticket(&site, "alice", None).await;
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let (site, code) = (site.clone(), code.clone());
+            tokio::spawn(async move {
+                let got = redeem(&site, "alice", "password of alice", &code).await;
+                // Attempts at the same moment count together, so some are told to wait.
+                got.status == StatusCode::OK && got.body.contains("id=\"secret\"")
+            })
+        })
+        .collect();
+    let mut enrolled = 0;
+    for task in tasks {
+        enrolled += i32::from(task.await.unwrap());
+    }
+    assert_eq!(enrolled, 1);
+}
