@@ -1,6 +1,7 @@
 //! The command line: `run`, `check` and the admin verbs. Verbs open the database themselves, so
 //! they work while the portal is down; each change is audited with the uid that made it.
 
+mod banner;
 mod check;
 mod desk;
 mod directory;
@@ -13,6 +14,7 @@ mod mail;
 mod output;
 mod people;
 mod report;
+mod texts;
 mod ticket;
 mod token;
 mod unused;
@@ -75,6 +77,12 @@ enum Verb {
     /// Exceptions: who may open what with the password alone, and until when.
     #[command(subcommand)]
     Exception(exception::Verb),
+    /// What every page says above everything else.
+    #[command(subcommand)]
+    Banner(banner::Verb),
+    /// Files of other languages.
+    #[command(subcommand)]
+    Texts(texts::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -143,6 +151,8 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
         Verb::Exception(verb) => exception::carry_out(&desk().await?, verb).await,
+        Verb::Banner(verb) => banner::carry_out(&desk().await?, verb).await,
+        Verb::Texts(verb) => texts::carry_out(verb),
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

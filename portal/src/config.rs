@@ -8,6 +8,7 @@ mod dual_stack;
 mod exceptions;
 mod follow;
 mod limits;
+mod look;
 mod mail;
 mod network;
 mod probe;
@@ -23,6 +24,7 @@ pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use exceptions::Exceptions;
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
+pub(crate) use look::{Colour, Look};
 pub(crate) use mail::{Mail, MailTls};
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use probe::Probe;
@@ -38,6 +40,8 @@ use std::{
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+
+use crate::text::Language;
 
 /// Exit code for a configuration that cannot be used.
 pub(crate) const EXIT_CONFIG: u8 = 64;
@@ -85,6 +89,8 @@ pub(crate) struct Config {
     pub(crate) exceptions: Exceptions,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
+    #[serde(default)]
+    pub(crate) look: Look,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -118,7 +124,7 @@ pub(crate) struct Portal {
     #[serde(default)]
     pub(crate) follow: Follow,
     #[serde(default)]
-    pub(crate) default_language: crate::text::Language,
+    pub(crate) default_language: Language,
     /// IANA name, e.g. `Asia/Tokyo`; the machine's if absent.
     #[serde(default)]
     pub(crate) time_zone: Option<Zone>,
@@ -247,6 +253,17 @@ impl Config {
             && !url.starts_with("https://")
         {
             return Err(("public_url", "public_url must start with https://".into()));
+        }
+        if let Language::Other(_) = portal.default_language
+            && self.look.languages.is_none()
+        {
+            let tag = portal.default_language.tag();
+            return Err((
+                "default_language",
+                format!(
+                    "{tag:?} is not built in; en and ja are, and a folder that `languages` of [look] names may hold {tag}.toml"
+                ),
+            ));
         }
         self.tls.check()?;
         self.limits.check()?;

@@ -8,6 +8,7 @@
 mod access;
 mod admit;
 mod audit;
+mod banner;
 mod bulk;
 pub mod cli;
 mod client_addr;
@@ -28,6 +29,7 @@ mod limits;
 mod live;
 mod lockout;
 mod login;
+mod look;
 mod lost;
 mod mail;
 mod not_me;

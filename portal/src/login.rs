@@ -51,6 +51,10 @@ pub(crate) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Generic,
+    /// A code that was right and was taken before. Only to somebody who is in already: at the log-in
+    /// it would tell who has seen a code that the rest is right, or cost the directory a bind for
+    /// every such code.
+    Used,
     /// Seconds.
     Wait(i64),
     Locked,
@@ -62,8 +66,9 @@ pub(crate) enum Shown {
 }
 
 impl Shown {
-    const WORDS: [(Self, &'static str); 7] = [
+    const WORDS: [(Self, &'static str); 8] = [
         (Self::Generic, "wrong"),
+        (Self::Used, "used"),
         (Self::Locked, "locked"),
         (Self::MustChange, "must-change"),
         (Self::DirectoryDown, "directory"),

@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     audit::Audit,
+    banner::Banners,
     clock::Clock,
     codes::{Codes, CodesError},
     config::Config,
@@ -15,13 +16,14 @@ use crate::{
     health::Health,
     key::{Key, KeyError},
     limits::{Backoff, Rates, Shield, Spray},
+    look::{Look, LookError},
     notices::Notices,
     ntp::TimeWatch,
     pace::Pace,
     passkeys::Passkeys,
     recovery::Hasher,
     store::{Store, StoreError},
-    text::Texts,
+    text::{Texts, TextsError},
 };
 
 /// Why the portal cannot start.
@@ -42,8 +44,14 @@ pub(crate) enum StartError {
         file: String,
         held: String,
     },
-    #[error("{0}")]
-    Texts(String),
+    #[error(transparent)]
+    Texts(#[from] TextsError),
+    #[error(
+        "default_language is {0:?}, and there are no texts for it; put {0}.toml into the folder that `languages` of [look] names"
+    )]
+    NoLanguage(String),
+    #[error(transparent)]
+    Look(#[from] LookError),
 }
 
 /// Something that is not a person's fault stopped a request. Nothing is opened on it.
@@ -82,6 +90,8 @@ pub(crate) struct Portal {
     pub(crate) shield: Option<Shield>,
     pub(crate) pace: Pace,
     pub(crate) texts: Texts,
+    pub(crate) look: Look,
+    pub(crate) banners: Banners,
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
@@ -101,7 +111,7 @@ impl Portal {
         grants: Arc<dyn Grants>,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let texts = Texts::load().map_err(StartError::Texts)?;
+        let (texts, look) = open_look(&config)?;
         let store = Store::open(&config.portal.database()).await?;
         let codes = open_codes(&config, &store).await?;
         let directory = directory::open(&config, &clock)?;
@@ -127,6 +137,8 @@ impl Portal {
             grants,
             audit,
             texts,
+            look,
+            banners: Banners::default(),
             clock,
             health: Health::default(),
             time: TimeWatch::default(),
@@ -141,6 +153,17 @@ impl Portal {
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(&self.config.limits)
     }
+}
+
+/// The texts of all languages and the site's own look, from the files that `[look]` names.
+pub(crate) fn open_look(config: &Config) -> Result<(Texts, Look), StartError> {
+    let texts = Texts::load(config.look.languages.as_deref())?;
+    let default = config.portal.default_language;
+    if texts.known(default.tag()).is_none() {
+        return Err(StartError::NoLanguage(default.tag().to_owned()));
+    }
+    let look = Look::open(&config.look, &texts)?;
+    Ok((texts, look))
 }
 
 /// The database's seeds with the key that opens them. A rotation that was cut off between the

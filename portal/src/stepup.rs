@@ -129,7 +129,10 @@ impl Portal {
                 let checked = self.codes.check(cookie.user_id(), code.as_ref(), now);
                 match checked.await? {
                     Ok(passed) => Ok(Some(passed.into())),
-                    Err(CodeRefused::Used) => Err(Refusal::generic("used-code")),
+                    Err(CodeRefused::Used) => Err(Refusal {
+                        shown: Shown::Used,
+                        reason: "used-code",
+                    }),
                     Err(_) => Err(Refusal::generic("wrong-code")),
                 }
             }

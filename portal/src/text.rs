@@ -1,94 +1,94 @@
-//! Every word the portal says, in one file per language. A file that lacks a key, or has one too
-//! many, does not load; a test loads them all and compares their placeholders.
+//! Every word the portal says, in one file per language: two built in, others from a folder. A file
+//! that lacks a key, or has one too many, does not load.
 
-use std::sync::Arc;
+mod language;
+mod own;
+
+pub(crate) use language::Language;
+pub(crate) use own::{TextsError, read};
+
+use std::{path::Path, sync::Arc};
 
 use serde::Deserialize;
 
-/// A language the pages exist in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Language {
-    #[default]
-    En,
-    Ja,
-}
-
-impl Language {
-    pub(crate) const ALL: [Self; 2] = [Self::En, Self::Ja];
-
-    /// The BCP 47 tag.
-    pub(crate) fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Ja => "ja",
-        }
-    }
-
-    pub(crate) fn of_tag(tag: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.tag() == tag)
-    }
-
-    /// The first wanted language that exists, by weight (RFC 9110 §12.5.4).
-    pub(crate) fn negotiate(accept: &str) -> Option<Self> {
-        let mut wanted: Vec<(f32, Self)> = Vec::new();
-        for part in accept.split(',').take(20) {
-            let (range, weight) = part.split_once(';').unwrap_or((part, "q=1"));
-            let primary = range
-                .trim()
-                .split('-')
-                .next()
-                .unwrap_or("")
-                .to_ascii_lowercase();
-            let weight = weight
-                .trim()
-                .strip_prefix("q=")
-                .and_then(|q| q.parse().ok());
-            if let (Some(language), Some(weight)) = (Self::of_tag(&primary), weight)
-                && weight > 0.0
-            {
-                wanted.push((weight, language));
-            }
-        }
-        // Stable: of equal weights the first written stays first.
-        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
-        wanted.first().map(|(_, language)| *language)
-    }
-
-    fn source(self) -> &'static str {
-        match self {
-            Self::En => include_str!("../texts/en.toml"),
-            Self::Ja => include_str!("../texts/ja.toml"),
-        }
-    }
-}
+/// What the others are compared with, and what a translator begins with.
+pub(crate) const ENGLISH: &str = include_str!("../texts/en.toml");
+const JAPANESE: &str = include_str!("../texts/ja.toml");
 
 /// The texts of all languages.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts {
-    en: Arc<Words>,
-    ja: Arc<Words>,
+    english: Arc<Words>,
+    others: Vec<(Language, Arc<Words>)>,
 }
 
 impl Texts {
-    pub(crate) fn load() -> Result<Self, String> {
-        let load = |language: Language| {
-            toml::from_str::<Words>(language.source())
-                .map(Arc::new)
-                .map_err(|e| format!("texts/{}.toml: {e}", language.tag()))
+    /// The built-in texts, and those of a folder's files `TAG.toml`, which count before them.
+    pub(crate) fn load(folder: Option<&Path>) -> Result<Self, TextsError> {
+        let built_in = |file: &str, text| parse(Path::new(file), text);
+        let mut texts = Self {
+            english: built_in("en.toml", ENGLISH)?,
+            others: vec![(Language::Ja, built_in("ja.toml", JAPANESE)?)],
         };
-        Ok(Self {
-            en: load(Language::En)?,
-            ja: load(Language::Ja)?,
-        })
+        let Some(folder) = folder else {
+            return Ok(texts);
+        };
+        let say = |e: std::io::Error| TextsError::new(folder, format!("cannot be read: {e}"));
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(say)? {
+            files.push(entry.map_err(say)?.path());
+        }
+        files.retain(|path| path.extension().is_some_and(|kind| kind == "toml"));
+        files.sort();
+        for path in files {
+            let language = own::language_of(&path)?;
+            texts.put(language, parse(&path, &read(&path)?)?);
+        }
+        Ok(texts)
     }
 
-    pub(crate) fn of(&self, language: Language) -> &Words {
-        match language {
-            Language::En => &self.en,
-            Language::Ja => &self.ja,
+    fn put(&mut self, language: Language, words: Arc<Words>) {
+        if language == Language::En {
+            self.english = words;
+            return;
+        }
+        match self.others.iter_mut().find(|(own, _)| *own == language) {
+            Some((_, before)) => *before = words,
+            None => self.others.push((language, words)),
         }
     }
+
+    /// English where there is nothing else.
+    pub(crate) fn of(&self, language: Language) -> &Words {
+        let found = self.others.iter().find(|(own, _)| *own == language);
+        found.map_or(&self.english, |(_, words)| words)
+    }
+
+    /// Every language there is, with its words.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Language, &Words)> {
+        let others = self
+            .others
+            .iter()
+            .map(|(own, words)| (*own, words.as_ref()));
+        std::iter::once((Language::En, self.english.as_ref())).chain(others)
+    }
+
+    /// The language of a tag, if it exists here.
+    pub(crate) fn known(&self, tag: &str) -> Option<Language> {
+        let wanted = Language::of_tag(tag)?;
+        self.all().map(|(own, _)| own).find(|own| *own == wanted)
+    }
+
+    /// The first wanted language that exists.
+    pub(crate) fn negotiate(&self, accept: &str) -> Option<Language> {
+        let wanted = language::wanted(accept);
+        wanted.iter().find_map(|tag| self.known(tag))
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Arc<Words>, TextsError> {
+    let words = toml::from_str(text).map(Arc::new);
+    words.map_err(|e| TextsError::new(path, e.to_string()))
 }
 
 /// Puts values into a text's `{name}` places.
@@ -130,7 +130,7 @@ words! {
         title, empty, open, closed, ending, until, left, packets, last_seen, never, elsewhere,
         extend, extend_all, close, close_all, open_selected, choose, shared, shared_listed, shared_seen, shared_short, opened, extended,
         closed_done, closed_none, failed_full, failed_lockdown, failed_down, failed_refused, soon,
-        unknown, other_address, sign_in_again, try_it, answers, answers_not,
+        unknown, other_address, sign_in_again, try_it, answers, answers_not, over, over_do,
     }
     cross: CrossWords {
         title, open, shut, unknown, offer, working, unreachable, stale, moved, joined, joined_none,
@@ -147,7 +147,7 @@ words! {
     }
     enrol: EnrolWords {
         title, step, scan, scan_hint, picture, r#type, type_hint, confirm, confirm_hint, name,
-        name_default, code, submit, once, wrong, clock, expired, done_title, done, go,
+        name_default, code, submit, once, wrong, clock, expired, done_title, done, done_codes, go,
     }
     ticket: TicketWords {
         title, lead, ticket, submit, refused,
@@ -156,8 +156,7 @@ words! {
         title, lead, when, from, result, device, ok, moved, joined, refused, empty,
     }
     help: HelpWords {
-        title, lead, symptom, cause, remedy, s1, c1, r1, s2, c2, r2, s3, c3, r3, s4, c4, r4, s5,
-        c5, r5, s6, c6, r6,
+        title, lead, cause, remedy, see, contents, guide, own,
     }
     message: MessageWords {
         not_found_title, not_found, too_large_title, too_large, cross_title, cross, bad_title,
@@ -167,10 +166,11 @@ words! {
         seconds, minutes, hours,
     }
     prove: ProveWords {
-        title, text, submit, refused, replace,
+        title, text, submit, refused, replace, used,
     }
     passkey: PasskeyWords {
         kind, log_in, log_in_hint, add, add_hint, name, name_default, failed, not_made, unable,
+        cancelled, not_added, already, wrong_site, unreachable, no_scripts, made,
     }
     recovery: RecoveryWords {
         title, none, left, few, make, make_again, make_hint, shown_once, owner, made, how, r#where,
@@ -188,6 +188,25 @@ words! {
     }
     not_me: NotMeWords {
         title, lead, otherwise, submit, done_title, done, grants_stay, over_title, over,
+    }
+    symptoms: SymptomWords {
+        refused, refused_why, refused_do, never, never_why, never_do,
+        sometimes, sometimes_why, sometimes_do, used, used_why, used_do,
+        clock, clock_why, clock_do, accounts, accounts_why, accounts_do,
+        no_code, no_code_why, no_code_do, push, push_why, push_do,
+        waiting, waiting_why, waiting_do, password, password_why, password_do,
+        lost, lost_why, lost_do, ticket, ticket_why, ticket_do,
+        token, token_why, token_do, passkey, passkey_why, passkey_do,
+        address, address_why, address_do, shut, shut_why, shut_do,
+        shared, shared_why, shared_do, ended, ended_why, ended_do, down, down_why, down_do,
+    }
+    guide: GuideWords {
+        what, what_text, set_up, set_up_text, sign_in, sign_in_text, second, second_text,
+        recovery, recovery_text, backup, backup_text, update, update_text, tidy, tidy_text,
+        retire, retire_text,
+    }
+    support: SupportWords {
+        title, lead, copy, copied, time, address, browser, version, reference, page,
     }
 }
 

@@ -11,6 +11,7 @@ mod follow;
 mod form;
 mod headers;
 mod health;
+mod help;
 mod login;
 mod lost;
 mod not_me;
@@ -28,18 +29,13 @@ mod visit;
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::State,
-    middleware,
+    Router, middleware,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use http::StatusCode;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::{config::Origin, portal::Portal};
-use page::{HelpPage, render};
-use visit::Visit;
 
 /// The portal as a service. Each request needs a `Peer` among its extensions.
 pub(crate) fn router(portal: Arc<Portal>) -> Router {
@@ -95,7 +91,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/ticket", get(ticket::show).post(ticket::redeem))
         .route("/ticket/confirm", post(ticket::confirm))
         .route("/logins", get(signins::show))
-        .route("/help", get(help))
+        .route("/help", get(help::show))
         .route("/language", post(login::language))
         .route("/health", get(health::health))
         .route("/captive", get(captive::show))
@@ -109,13 +105,6 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/lost", get(lost::show).post(lost::lose))
         .route("/resync", get(resync::show).post(resync::resync))
         .route("/not-me", get(not_me::show).post(not_me::confirm))
-}
-
-async fn help(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    let page = HelpPage {
-        page: visit.page(&portal, "/help"),
-    };
-    render(&visit, StatusCode::OK, &page)
 }
 
 #[cfg(test)]

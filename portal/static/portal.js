@@ -1,6 +1,6 @@
-// Small comforts on top of pages that work without them: countdown, local times, copy button,
-// one submission per form, the way over the other address family, and a look whether a service
-// answers. Keeps nothing.
+// Small comforts on top of pages that work without them: countdown, local times, copy buttons,
+// one submission per form, passkeys, the way over the other address family, and a look whether a
+// service answers. Keeps nothing.
 "use strict";
 (() => {
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
@@ -10,7 +10,9 @@
   if (list) {
     const ahead = Number(list.dataset.now) - performance.timeOrigin / 1000 - performance.now() / 1000;
     const lefts = document.querySelectorAll("[data-deadline]");
+    const over = document.querySelector("[data-over]");
     const tick = () => {
+      let ended = false;
       const now = Date.now() / 1000 + ahead;
       for (const left of lefts) {
         const data = left.dataset;
@@ -20,6 +22,7 @@
           left.textContent = data.closed;
           badge.textContent = data.closed;
           badge.className = "badge off";
+          ended = true;
           continue;
         }
         if (seconds < 900 && badge.className !== "badge warn") {
@@ -31,6 +34,10 @@
           : seconds < 5400 ? fill(data.minutes, { n: Math.ceil(seconds / 60) })
           : fill(data.hours, { h: Math.floor(minutes / 60), m: minutes % 60 });
         left.textContent = fill(data.left, { time });
+      }
+      if (ended && !over.textContent) {
+        over.textContent = over.dataset.over;
+        over.className = "notice info";
       }
     };
     tick();
@@ -94,6 +101,14 @@
   // Passkeys. The browser shows them only to the portal's own name.
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  // What a person can do about it. Browsers do not tell "cancelled" from "none here", on purpose.
+  const why = (texts, failure) => {
+    const words = {
+      NotAllowedError: texts.cancelled, AbortError: texts.cancelled, TimeoutError: texts.cancelled,
+      InvalidStateError: texts.already, SecurityError: texts.wrongSite, TypeError: texts.unreachable,
+    };
+    return words[failure?.name] ?? texts.failed;
+  };
   const challenge = async (url) => {
     const reply = await fetch(url, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" }, body: new URLSearchParams() });
     if (reply.redirected) location.assign(reply.url);
@@ -134,7 +149,7 @@
   if (logIn && able) {
     logIn.hidden = false;
     const said = logIn.querySelector("[role=status]");
-    logIn.querySelector("button").addEventListener("click", () => show(logIn.closest("form")).catch(() => { said.textContent = logIn.dataset.failed; }));
+    logIn.querySelector("button").addEventListener("click", () => show(logIn.closest("form")).catch((failure) => { said.textContent = why(logIn.dataset, failure); }));
   }
   for (const form of document.querySelectorAll("form[data-passkey], form[data-passkey-add]")) {
     const adds = "passkeyAdd" in form.dataset;
@@ -143,7 +158,7 @@
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!able) { said.textContent = form.dataset.unable; return; }
-      (adds ? make : show)(form).catch(() => { said.textContent = form.dataset.failed; });
+      (adds ? make : show)(form).catch((failure) => { said.textContent = why(form.dataset, failure); });
     });
   }
 
@@ -158,6 +173,30 @@
     button.addEventListener("click", async () => {
       const text = document.getElementById(button.dataset.copy).textContent.replace(/\s/g, "");
       await navigator.clipboard.writeText(text);
+      button.textContent = button.dataset.copied;
+    });
+  }
+
+  // Details for whoever helps: the browser's kind, and all of them as lines.
+  const kind = () => {
+    const agent = navigator.userAgent;
+    const first = (names) => names.find(([, sign]) => sign.test(agent))?.[0] ?? "?";
+    const browser = first([["Edge", /Edg/], ["Samsung Internet", /SamsungBrowser/], ["Opera", /OPR\//], ["Firefox", /Firefox|FxiOS/], ["Chrome", /Chrom|CriOS/], ["Safari", /Safari/]]);
+    const system = first([["Android", /Android/], ["iOS", /iPhone|iPad/], ["Windows", /Windows/], ["macOS", /Mac OS/], ["ChromeOS", /CrOS/], ["Linux", /Linux/]]);
+    const version = /(?:Edg|SamsungBrowser|OPR|Firefox|FxiOS|Chrome|CriOS|Version)\w*\/(\d+)/.exec(agent)?.[1] ?? "";
+    return `${browser} ${version}, ${system}`;
+  };
+  for (const row of document.querySelectorAll("[data-browser]")) {
+    row.querySelector("dd").textContent = kind();
+    row.hidden = false;
+  }
+  for (const button of document.querySelectorAll("[data-copy-list]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const rows = document.querySelectorAll(`#${button.dataset.copyList} > div`);
+      const lines = [...rows].map((row) => `${row.querySelector("dt").textContent}: ${row.querySelector("dd").textContent}`);
+      await navigator.clipboard.writeText(lines.join("\n"));
       button.textContent = button.dataset.copied;
     });
   }

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 use super::Done;
-use crate::{clock::Clock, config::Config, directory, key::Key, mail::Delivery, ntp, serve};
+use crate::{
+    clock::Clock, config::Config, directory, key::Key, mail::Delivery, ntp, portal::open_look,
+    serve,
+};
 
 pub(super) async fn check(path: &Path) -> Result<Done> {
     let config = Config::load(path)?;
@@ -24,6 +27,10 @@ pub(super) async fn check(path: &Path) -> Result<Done> {
         Key::read(&config.portal.key_file)
             .map(|_| ())
             .map_err(Into::into),
+    );
+    tell(
+        "look and texts",
+        open_look(&config).map(drop).map_err(Into::into),
     );
     if config.mail.is_some() {
         tell(

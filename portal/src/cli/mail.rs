@@ -42,7 +42,8 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 fn language(text: &str) -> Result<Language, String> {
-    Language::of_tag(text).ok_or_else(|| "there are en and ja".to_owned())
+    let built_in = Language::of_tag(text).filter(|language| Language::ALL.contains(language));
+    built_in.ok_or_else(|| "there are en and ja".to_owned())
 }
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
@@ -64,7 +65,7 @@ fn writer(desk: &Desk) -> Result<Writer> {
 #[derive(Serialize)]
 struct Preview {
     kind: &'static str,
-    language: &'static str,
+    language: String,
     subject: String,
     body: String,
 }
@@ -81,7 +82,7 @@ fn sample(desk: &Desk, time: &str, kind: Kind, language: Language) -> Result<Pre
     let (subject, body) = writer(desk)?.text(&letter);
     Ok(Preview {
         kind: kind.name(),
-        language: language.tag(),
+        language: language.tag().to_owned(),
         subject,
         body,
     })

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod bulk;
+mod look;
 
 async fn desk(site: &Site) -> Desk {
     let config = testing::config(site.folder.path(), "");

@@ -195,8 +195,20 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     (
         "contact",
         "default_language = \"de\"\ncontact",
+        "4:1",
+        "\"de\" is not built in",
+    ),
+    (
+        "contact",
+        "default_language = \"Deutsch\"\ncontact",
         "4:20",
-        "unknown variant `de`",
+        "is no language",
+    ),
+    (
+        "[tls]",
+        "[look]\naccent = \"#7fb3ff\"\n[tls]",
+        "8:10",
+        "cannot be read on light pages",
     ),
     ("contact", "account = \"fixed\"\ncontact", "4:1", "{user}"),
     (

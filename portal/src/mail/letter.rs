@@ -62,7 +62,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(config: &Config, mail: &Mail) -> Result<Self, MailError> {
         Ok(Self {
-            templates: Templates::load(mail.templates.as_deref())?,
+            templates: Templates::load(mail.templates.as_deref(), config.portal.default_language)?,
             from: mail.from().clone(),
             portal: config.portal.name.clone(),
             contact: config.portal.contact.clone(),

@@ -29,7 +29,11 @@ struct Template {
 
 /// All texts.
 #[derive(Debug)]
-pub(crate) struct Templates(Vec<(Kind, Language, Template)>);
+pub(crate) struct Templates {
+    all: Vec<(Kind, Language, Template)>,
+    /// What a language without texts of its own falls back to.
+    default: Language,
+}
 
 /// A text with its values filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +49,7 @@ fn file_name(kind: Kind, language: Language) -> String {
 
 impl Templates {
     /// Reads the built-in texts and those in `folder`, which count before them.
-    pub(crate) fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
+    pub(crate) fn load(folder: Option<&Path>, default: Language) -> Result<Self, TemplateError> {
         let mut all = Vec::new();
         for kind in Kind::ALL {
             for language in Language::ALL {
@@ -62,12 +66,14 @@ impl Templates {
         if let Some(folder) = folder {
             no_strangers(folder)?;
         }
-        Ok(Self(all))
+        Ok(Self { all, default })
     }
 
     /// The text of a kind. What `values` does not name stays empty.
     pub(crate) fn fill(&self, kind: Kind, language: Language, values: &[(&str, &str)]) -> Filled {
-        let found = self.0.iter().find(|(k, l, _)| (*k, *l) == (kind, language));
+        let of = |wanted| self.all.iter().find(|(k, l, _)| (*k, *l) == (kind, wanted));
+        let found = of(language).or_else(|| of(self.default));
+        let found = found.or_else(|| of(Language::En));
         let (subject, body) = found.map_or(("", ""), |(_, _, template)| {
             (template.subject.as_str(), template.body.as_str())
         });
@@ -130,8 +136,8 @@ fn built_in(kind: Kind, language: Language) -> &'static str {
         ],
     };
     match language {
-        Language::En => en,
         Language::Ja => ja,
+        Language::En | Language::Other(_) => en,
     }
 }
 

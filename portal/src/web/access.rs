@@ -67,10 +67,9 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
             Follow::Refuse => &words.access.other_address,
             Follow::Code | Follow::Move => &words.follow.offer,
         };
-        page.notices.push(Notice::info(fill(
-            text,
-            &[("from", &proven), ("address", &address)],
-        )));
+        page.notices.push(
+            Notice::info(fill(text, &[("from", &proven), ("address", &address)])).see("address"),
+        );
     }
     let standings = match from {
         Some(from) => standings(portal, cookie, from).await,
@@ -82,7 +81,8 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         (standings, held) => {
             let failure = standings.err().or(held.err().map(Failure::from));
             tracing::warn!(request = %visit.id, ?failure, "my access is shown without grants");
-            page.notices.push(Notice::bad(&words.access.unknown));
+            page.notices
+                .push(Notice::bad(&words.access.unknown).see("down"));
             (Vec::new(), Vec::new())
         }
     };

@@ -27,8 +27,9 @@ pub(super) fn login(headers: &HeaderMap) -> Option<&str> {
     read(headers, LOGIN)
 }
 
-pub(super) fn language(headers: &HeaderMap) -> Option<Language> {
-    Language::of_tag(read(headers, LANGUAGE)?)
+/// The tag of the chosen language.
+pub(super) fn language(headers: &HeaderMap) -> Option<&str> {
+    read(headers, LANGUAGE)
 }
 
 /// The remembered user name.

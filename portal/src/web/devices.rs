@@ -52,6 +52,7 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
                 "not-possible" => Notice::bad(&words.not_possible),
                 "too-many" => Notice::bad(&words.too_many),
                 "only-full" => Notice::bad(&words.only_full),
+                "passkey-made" => Notice::good(&portal.texts.of(visit.language).passkey.made),
                 "passkey-not-made" => {
                     Notice::bad(&portal.texts.of(visit.language).passkey.not_made)
                 }
@@ -384,7 +385,7 @@ pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: 
             .unwrap_or(i64::MAX)
             .saturating_add(1);
         let wait = super::times::length(seconds, words);
-        let notice = Notice::bad(fill(&words.login.wait, &[("wait", &wait)]));
+        let notice = Notice::bad(fill(&words.login.wait, &[("wait", &wait)])).see("waiting");
         return page(
             &portal,
             &visit,
@@ -405,10 +406,10 @@ pub(super) async fn test(State(portal): State<Arc<Portal>>, visit: Visit, form: 
             let name = token.map(|token| token.name).unwrap_or_default();
             Notice::good(fill(&words.devices.test_right, &[("device", &name)]))
         }
-        Ok(Err(CodeRefused::Used)) => Notice::bad(&words.devices.test_used),
+        Ok(Err(CodeRefused::Used)) => Notice::bad(&words.devices.test_used).see("used"),
         Ok(Err(CodeRefused::Wrong | CodeRefused::NoToken)) => {
             let issuer = &portal.config.portal.issuer;
-            Notice::bad(fill(&words.devices.test_wrong, &[("issuer", issuer)]))
+            Notice::bad(fill(&words.devices.test_wrong, &[("issuer", issuer)])).see("never")
         }
         Err(failure) => return failed(&visit, &failure.into()),
     };

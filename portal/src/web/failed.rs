@@ -46,6 +46,15 @@ impl Kind {
         }
     }
 
+    /// Where the help page says more.
+    fn topic(self) -> Option<&'static str> {
+        match self {
+            Self::Down | Self::AgentDown | Self::DirectoryDown => Some("down"),
+            Self::NoAddress => Some("address"),
+            _ => None,
+        }
+    }
+
     fn words(self, words: &Words) -> (&str, &str) {
         let (message, login) = (&words.message, &words.login);
         match self {
@@ -93,7 +102,9 @@ pub(super) async fn dress(
     let Some(kind) = response.extensions().get::<Kind>().copied() else {
         return response;
     };
-    let page = visit.page(&portal, "/");
+    let visit = visit.with_banner(&portal).await;
+    let mut page = visit.page(&portal, "/");
+    page.topic = kind.topic();
     let (title, text) = kind.words(page.t);
     render(
         &visit,
@@ -107,12 +118,24 @@ pub(super) async fn dress(
     )
 }
 
+/// Where the help page says more about a refusal.
+pub(super) fn topic(shown: Shown) -> &'static str {
+    match shown {
+        Shown::Generic => "refused",
+        Shown::Used => "used",
+        Shown::MustChange => "password",
+        Shown::Locked | Shown::Wait(_) => "waiting",
+        Shown::DirectoryDown | Shown::AgentDown | Shown::StoreDown | Shown::ClockWrong => "down",
+    }
+}
+
 /// Status and words of a refused log-in or ticket. `generic`: the words for everything that
 /// depends on who somebody is.
 pub(super) fn refusal(shown: Shown, generic: &str, words: &Words) -> (StatusCode, String) {
     let login = &words.login;
     match shown {
         Shown::Generic => (StatusCode::UNAUTHORIZED, generic.to_owned()),
+        Shown::Used => (StatusCode::UNAUTHORIZED, words.prove.used.clone()),
         Shown::MustChange => (StatusCode::UNAUTHORIZED, login.must_change.clone()),
         Shown::Locked => (StatusCode::TOO_MANY_REQUESTS, login.locked.clone()),
         Shown::Wait(seconds) => {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::{
     access::opened_words,
     cookies,
-    failed::{failed, refusal},
+    failed::{failed, refusal, topic},
     form::Form,
     page::{LoginPage, Notice, render},
     ticket::enrol_page,
@@ -29,7 +29,6 @@ use crate::{
     login::{Outcome, Second, Shown, Typed},
     portal::{Failure, Portal},
     proof::FactorsPassed,
-    text::Language,
 };
 
 /// Pages the language switch may come back to.
@@ -48,7 +47,7 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
         (Some("address"), words) => {
             let address = visit.client.map(|a| a.ip().to_string()).unwrap_or_default();
             let text = crate::text::fill(&words.login.address_changed, &[("address", &address)]);
-            Some(Notice::info(text))
+            Some(Notice::info(text).see("address"))
         }
         _ => None,
     };
@@ -116,7 +115,8 @@ pub(super) async fn log_in(
             let words = portal.texts.of(visit.language);
             let (status, text) = refusal(shown, &words.login.refused, words);
             let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
-            page(&portal, &visit, status, username, Some(Notice::bad(text)))
+            let notice = Notice::bad(text).see(topic(shown));
+            page(&portal, &visit, status, username, Some(notice))
         }
         Outcome::Enrol(passed) => {
             match portal
@@ -286,12 +286,12 @@ async fn close_at_log_off(
 }
 
 /// `POST /language`.
-pub(super) async fn language(form: Form) -> Response {
+pub(super) async fn language(State(portal): State<Arc<Portal>>, form: Form) -> Response {
     let to = PAGES
         .into_iter()
         .find(|page| *page == form.text("to"))
         .unwrap_or("/");
-    match Language::of_tag(form.text("lang")) {
+    match portal.texts.known(form.text("lang")) {
         Some(language) => {
             let cookie = [(header::SET_COOKIE, cookies::set_language(language))];
             (AppendHeaders(cookie), Redirect::to(to)).into_response()

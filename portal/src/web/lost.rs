@@ -9,7 +9,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    failed::{failed, refusal},
+    failed::{failed, refusal, topic},
     form::Form,
     login,
     page::{LostPage, MessagePage, Notice, render},
@@ -97,7 +97,12 @@ fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Sho
     let words = portal.texts.of(visit.language);
     let (status, text) = refusal(shown, &words.lost.refused, words);
     let username = UserName::parse(form.text("username")).map(|name| name.as_str().to_owned());
-    page(portal, visit, status, username, Some(Notice::bad(text)))
+    let see = match shown {
+        crate::login::Shown::Generic => "lost",
+        other => topic(other),
+    };
+    let notice = Notice::bad(text).see(see);
+    page(portal, visit, status, username, Some(notice))
 }
 
 /// Another authenticator is set up on the next page; what was stopped is said there.

@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 
 use super::{statics, times, times::Moment, visit::Visit};
 use crate::{
+    client_addr::ClientAddr,
     config::Follow,
+    look::Look,
     portal::Portal,
     text::{Language, Words},
 };
@@ -26,35 +28,44 @@ pub(super) enum Tone {
 pub(super) struct Notice {
     pub(super) tone: Tone,
     pub(super) text: String,
+    /// Where the help page says more.
+    pub(super) help: Option<&'static str>,
 }
 
 impl Notice {
-    pub(super) fn good(text: impl Into<String>) -> Self {
+    fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self {
-            tone: Tone::Good,
+            tone,
             text: text.into(),
+            help: None,
         }
+    }
+
+    /// With a link to this part of the help page.
+    pub(super) fn see(self, part: &'static str) -> Self {
+        Self {
+            help: Some(part),
+            ..self
+        }
+    }
+
+    pub(super) fn good(text: impl Into<String>) -> Self {
+        Self::new(Tone::Good, text)
     }
 
     pub(super) fn info(text: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Info,
-            text: text.into(),
-        }
+        Self::new(Tone::Info, text)
     }
 
     pub(super) fn bad(text: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Bad,
-            text: text.into(),
-        }
+        Self::new(Tone::Bad, text)
     }
 
     pub(super) fn is_bad(&self) -> bool {
         self.tone == Tone::Bad
     }
 
-    fn class(&self) -> &'static str {
+    pub(super) fn class(&self) -> &'static str {
         match self.tone {
             Tone::Good => "good",
             Tone::Info => "info",
@@ -62,7 +73,7 @@ impl Notice {
         }
     }
 
-    fn label<'a>(&self, words: &'a Words) -> &'a str {
+    pub(super) fn label<'a>(&self, words: &'a Words) -> &'a str {
         match self.tone {
             Tone::Good => &words.common.done,
             Tone::Info => &words.common.note,
@@ -79,6 +90,7 @@ pub(super) struct Page<'a> {
     pub(super) brand: &'a str,
     pub(super) issuer: &'a str,
     pub(super) contact: &'a str,
+    pub(super) url: String,
     pub(super) request: &'a str,
     pub(super) user: Option<&'a str>,
     pub(super) here: &'static str,
@@ -86,32 +98,62 @@ pub(super) struct Page<'a> {
     /// The present, for the countdown: a phone's own clock may be wrong.
     pub(super) now: i64,
     pub(super) notices: Vec<Notice>,
-    languages: Vec<(Language, &'a str)>,
-    assets: &'static str,
+    /// The part of the help page about what is shown.
+    pub(super) topic: Option<&'static str>,
+    pub(super) look: &'a Look,
+    /// Language and text.
+    pub(super) banner: Option<(&'a str, &'a str)>,
+    pub(super) support: Support,
+    pub(super) languages: Vec<(Language, &'a str)>,
+    pub(super) assets: &'static str,
+}
+
+/// What helps whoever is asked for help. Nothing secret: it is meant to be sent around.
+#[derive(Debug)]
+pub(super) struct Support {
+    pub(super) time: String,
+    pub(super) address: String,
+}
+
+impl Support {
+    fn new(portal: &Portal, client: Option<ClientAddr>, zone: &str) -> Self {
+        let now = portal.now().to_zoned(portal.zone.clone());
+        Self {
+            time: format!("{} {zone}", now.strftime("%F %T")),
+            address: client.map_or("?".into(), |from| from.ip().to_string()),
+        }
+    }
+
+    pub(super) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
 }
 
 impl<'a> Page<'a> {
     pub(super) fn new(portal: &'a Portal, visit: &'a Visit, here: &'static str) -> Self {
         let config = &portal.config.portal;
-        let languages = Language::ALL.map(|language| {
-            (
-                language,
-                portal.texts.of(language).common.language_name.as_str(),
-            )
-        });
+        let names = portal.texts.all();
+        let languages = names.map(|(own, words)| (own, words.common.language_name.as_str()));
+        let zone = times::zone_name(&portal.zone, portal.now());
+        let banner = visit.banner.as_deref();
         Self {
             t: portal.texts.of(visit.language),
             language: visit.language,
             brand: &config.name,
             issuer: &config.issuer,
             contact: &config.contact,
+            url: config.url(),
             request: &visit.id,
             user: visit.cookie.as_ref().map(|cookie| cookie.user_name()),
             here,
-            zone: times::zone_name(&portal.zone, portal.now()),
+            support: Support::new(portal, visit.client.ok(), &zone),
+            zone,
             now: portal.now().as_second(),
             notices: Vec::new(),
-            languages: languages.to_vec(),
+            topic: None,
+            look: &portal.look,
+            banner: banner.and_then(|text| text.text(visit.language, config.default_language)),
+            languages: languages.collect(),
             assets: statics::version(),
         }
     }
@@ -122,11 +164,16 @@ impl<'a> Page<'a> {
     }
 
     /// A text with the issuer's name put in.
-    fn issued(&self, text: &str) -> String {
+    pub(super) fn issued(&self, text: &str) -> String {
         crate::text::fill(text, &[("issuer", self.issuer)])
     }
 
-    fn is_here(&self, path: &str) -> bool {
+    /// Where passkeys work.
+    pub(super) fn wrong_site(&self) -> String {
+        crate::text::fill(&self.t.passkey.wrong_site, &[("url", &self.url)])
+    }
+
+    pub(super) fn is_here(&self, path: &str) -> bool {
         self.here == path
     }
 }
@@ -385,27 +432,6 @@ pub(super) struct SigninRow<'a> {
     pub(super) result: &'a str,
     pub(super) good: bool,
     pub(super) device: String,
-}
-
-#[derive(Debug, Template)]
-#[template(path = "help.html")]
-pub(super) struct HelpPage<'a> {
-    pub(super) page: Page<'a>,
-}
-
-impl HelpPage<'_> {
-    fn rows(&self) -> [[String; 3]; 6] {
-        let h = &self.page.t.help;
-        [
-            [&h.s1, &h.c1, &h.r1],
-            [&h.s2, &h.c2, &h.r2],
-            [&h.s3, &h.c3, &h.r3],
-            [&h.s4, &h.c4, &h.r4],
-            [&h.s5, &h.c5, &h.r5],
-            [&h.s6, &h.c6, &h.r6],
-        ]
-        .map(|row| row.map(|text| self.page.issued(text)))
-    }
 }
 
 #[derive(Debug, Template)]

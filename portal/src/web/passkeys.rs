@@ -62,7 +62,7 @@ pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit, form: 
         .make_passkey(cookie, reply, form.text("name"), from)
         .await;
     match made {
-        Ok(Made::Done) => back(&portal, &visit, cookie, "added").await,
+        Ok(Made::Done) => back(&portal, &visit, cookie, "passkey-made").await,
         Ok(Made::TooMany) => back(&portal, &visit, cookie, "too-many").await,
         Ok(Made::NotFitting) => back(&portal, &visit, cookie, "passkey-not-made").await,
         Err(failure) => failed(&visit, &failure),

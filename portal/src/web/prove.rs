@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     access::{again, ask_agent},
     cookies,
-    failed::{failed, refusal},
+    failed::{failed, refusal, topic},
     form::Form,
     login::second,
     page::Notice,
@@ -68,7 +68,7 @@ async fn proven(portal: &Portal, visit: &Visit, form: &Form) -> Result<Response,
 pub(super) fn notice(shown: &str, words: &crate::text::Words) -> Option<Notice> {
     let shown = Shown::of_word(shown)?;
     let (_, text) = refusal(shown, &words.prove.refused, words);
-    Some(Notice::bad(text))
+    Some(Notice::bad(text).see(topic(shown)))
 }
 
 /// `POST /passkey`.

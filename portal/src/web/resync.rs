@@ -10,14 +10,14 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    failed::{failed, refusal},
+    failed::{failed, refusal, topic},
     form::Form,
     page::{MessagePage, Notice, ResyncPage, render},
     visit::Visit,
 };
 use crate::{
     directory::UserName,
-    login::{Second, Typed},
+    login::{Second, Shown, Typed},
     portal::Portal,
 };
 
@@ -73,7 +73,12 @@ pub(super) async fn resync(
         Ok(Err(shown)) => {
             let (status, text) = refusal(shown, &words.resync.refused, words);
             let name = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
-            page(&portal, &visit, status, name, Some(Notice::bad(text)))
+            let see = match shown {
+                Shown::Generic => "token",
+                other => topic(other),
+            };
+            let notice = Notice::bad(text).see(see);
+            page(&portal, &visit, status, name, Some(notice))
         }
         Err(failure) => failed(&visit, &failure),
     }

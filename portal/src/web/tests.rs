@@ -7,6 +7,7 @@ mod enrolment;
 mod follow;
 mod forms;
 mod login;
+mod look;
 mod recovery;
 mod robust;
 mod shared;

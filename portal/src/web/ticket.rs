@@ -12,7 +12,7 @@ use qrcode::{EcLevel, QrCode, render::svg};
 use zeroize::Zeroizing;
 
 use super::{
-    failed::{failed, refusal},
+    failed::{failed, refusal, topic},
     form::Form,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
     visit::Visit,
@@ -21,7 +21,7 @@ use crate::{
     config::Opens,
     directory::UserName,
     enrol::{Confirmed, Confirmer, Offer},
-    login::{Second, Typed},
+    login::{Second, Shown, Typed},
     portal::{Failure, Portal},
     text::fill,
 };
@@ -106,7 +106,10 @@ pub(super) async fn redeem(
                 status,
                 String::new(),
                 username,
-                Some(Notice::bad(text)),
+                Some(Notice::bad(text).see(match shown {
+                    Shown::Generic => "ticket",
+                    other => topic(other),
+                })),
             )
         }
         Err(failure) => failed(&visit, &failure),
@@ -153,8 +156,7 @@ pub(super) async fn confirmed_page(
         Confirmed::Done { user_id, user_name } => {
             match first_codes(portal, &user_id, &user_name).await {
                 Ok(Some(codes)) => {
-                    let text = format!("{} {}", words.enrol.done_title, words.enrol.done);
-                    let next = ("/", Some(Notice::good(text)));
+                    let next = ("/", Some(Notice::good(&words.enrol.done_codes)));
                     super::recovery::page(portal, visit, &user_name, codes, next)
                 }
                 Ok(None) => message(StatusCode::OK, &words.enrol.done_title, &words.enrol.done),
@@ -163,6 +165,7 @@ pub(super) async fn confirmed_page(
         }
         Confirmed::Over => message(StatusCode::GONE, &words.enrol.title, &words.enrol.expired),
         Confirmed::Wrong { offer, clock } => {
+            let see = if clock.is_some() { "clock" } else { "never" };
             let text = match clock {
                 Some(seconds) => {
                     let minutes = ((seconds.abs() + 59) / 60).to_string();
@@ -175,7 +178,8 @@ pub(super) async fn confirmed_page(
                 }
                 None => words.enrol.wrong.clone(),
             };
-            enrol_page(portal, visit, action, offer, name, Some(Notice::bad(text)))
+            let notice = Notice::bad(text).see(see);
+            enrol_page(portal, visit, action, offer, name, Some(notice))
         }
     }
 }

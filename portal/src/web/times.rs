@@ -21,6 +21,7 @@ impl Moment {
             (true, _) => local.strftime("%H:%M"),
             (false, Language::En) => local.strftime("%-d %b %H:%M"),
             (false, Language::Ja) => local.strftime("%-m月%-d日 %H:%M"),
+            (false, Language::Other(_)) => local.strftime("%F %H:%M"),
         };
         Self {
             exact: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

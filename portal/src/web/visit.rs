@@ -11,6 +11,7 @@ use http::{header, request::Parts};
 
 use super::{cookies, failed::Kind, page::Page};
 use crate::{
+    banner::Banner,
     client_addr::{AddrRefused, ClientAddr, Peer, client_addr},
     directory::UserName,
     live::LiveCookie,
@@ -27,6 +28,8 @@ pub(super) struct Visit {
     pub(super) client: Result<ClientAddr, AddrRefused>,
     pub(super) cookie: Option<LiveCookie>,
     pub(super) remembered: Option<UserName>,
+    /// What operators have to say; asked for by [`Visit::with_banner`].
+    pub(super) banner: Option<Arc<Banner>>,
     /// `?say=…` and `?n=…`: which prepared words the page shows.
     pub(super) say: Option<String>,
     pub(super) notice: Option<String>,
@@ -43,8 +46,10 @@ impl Visit {
         let accept = headers
             .get(header::ACCEPT_LANGUAGE)
             .and_then(|v| v.to_str().ok());
+        let texts = &portal.texts;
         let language = cookies::language(headers)
-            .or_else(|| Language::negotiate(accept?))
+            .and_then(|tag| texts.known(tag))
+            .or_else(|| texts.negotiate(accept?))
             .unwrap_or(portal.config.portal.default_language);
         let query = parts.uri.query().unwrap_or("");
         let asked = |name: &str| {
@@ -57,9 +62,17 @@ impl Visit {
             client: client_addr(peer, headers, &portal.config.proxies.trusted),
             cookie: None,
             remembered: cookies::name(headers),
+            banner: None,
             say: asked("say"),
             notice: asked("n"),
         }
+    }
+
+    /// Finds what operators have to say.
+    pub(super) async fn with_banner(mut self, portal: &Portal) -> Self {
+        let now = portal.now().as_second();
+        self.banner = portal.banners.at(&portal.store, now).await;
+        self
     }
 
     /// The page's common part. `here`: the path the language switch comes back to.
@@ -108,7 +121,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let portal = Arc::<Portal>::from_ref(state);
-        let mut visit = Self::of_parts(&portal, parts);
+        let visit = Self::of_parts(&portal, parts);
+        let mut visit = visit.with_banner(&portal).await;
         if let Some(value) = cookies::login(&parts.headers) {
             let found =
                 LiveCookie::find(&portal.store, &portal.config.limits, value, portal.now()).await;

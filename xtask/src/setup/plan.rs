@@ -103,6 +103,10 @@ const CARGO_DENY: &str = "0.20.2";
 /// Where the directory server is unpacked. It is not installed: the package would start it, now
 /// and at each boot.
 pub(super) const SLAPD: &str = "target/tools/slapd";
+/// Where the checker of pages is unpacked, with the version in its name.
+pub(super) const AXE: &str = "target/tools/axe-4.14.1";
+const AXE_VERSION: &str = "4.14.1";
+const AXE_SHA256: &str = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745";
 
 /// A program, or a file where there is no program, and the Debian packages that bring it.
 struct Piece {
@@ -154,6 +158,12 @@ const PIECES: &[Piece] = &[
         sign: "openssl",
         packages: &["openssl"],
         why: "certificates",
+    },
+    Piece {
+        need: Need::Tests,
+        sign: "curl",
+        packages: &["curl"],
+        why: "fetching axe-core",
     },
     Piece {
         need: Need::Tests,
@@ -229,7 +239,10 @@ pub(super) fn plan(needs: &[Need], probe: &dyn Probe) -> Plan {
         match need {
             Need::Kernel => kernel(probe, &mut plan.found, &mut packages, &mut after),
             Need::Lint => lint(probe, &mut after),
-            Need::Tests => slapd(probe, &mut packages, &mut after),
+            Need::Tests => {
+                slapd(probe, &mut packages, &mut after);
+                axe(probe, &mut after);
+            }
             Need::Lab | Need::Bench => {}
         }
         for piece in PIECES.iter().filter(|piece| piece.need == *need) {
@@ -431,6 +444,34 @@ fn slapd(probe: &dyn Probe, packages: &mut Packages, after: &mut Vec<Step>) {
     after.push(Step::new(
         "a real directory server, unpacked and not installed, so that nothing starts it",
         &["sh", "-c", &fetch],
+    ));
+}
+
+/// axe-core (MPL-2.0) is run against each page in the browser. It is not shipped, and too large to
+/// keep here; what comes is taken only if it is what was looked at.
+fn axe(probe: &dyn Probe, after: &mut Vec<Step>) {
+    let script = command::root().join(AXE).join("axe.min.js");
+    if probe.has_file(&script.to_string_lossy()) {
+        return;
+    }
+    let file = format!("axe-core-{AXE_VERSION}.tgz");
+    let fetch = match probe.has_program("npm") {
+        true => format!("npm pack --silent axe-core@{AXE_VERSION} >/dev/null"),
+        false => {
+            format!(
+                "curl --fail --silent --show-error --location --remote-name https://registry.npmjs.org/axe-core/-/{file}"
+            )
+        }
+    };
+    let script = format!(
+        "rm -rf {AXE} && mkdir -p {AXE}.part && cd {AXE}.part && {fetch} && \
+         echo '{AXE_SHA256}  {file}' | sha256sum --check --quiet && \
+         tar -xzf {file} --strip-components=1 package/axe.min.js package/LICENSE && rm {file} && \
+         cd .. && mv axe-{AXE_VERSION}.part axe-{AXE_VERSION}"
+    );
+    after.push(Step::new(
+        "axe-core, which finds what keeps people from using a page",
+        &["sh", "-c", &script],
     ));
 }
 

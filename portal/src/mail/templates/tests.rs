@@ -7,12 +7,12 @@ fn load(files: &[(&str, &str)]) -> Result<Templates, String> {
     for (name, text) in files {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    Templates::load(Some(folder.path())).map_err(|error| error.to_string())
+    Templates::load(Some(folder.path()), Language::En).map_err(|error| error.to_string())
 }
 
 #[test]
 fn every_built_in_text_has_what_its_kind_needs() {
-    let all = Templates::load(None).unwrap();
+    let all = Templates::load(None, Language::Ja).unwrap();
     for kind in Kind::ALL {
         for language in Language::ALL {
             let filled = all.fill(kind, language, &kind.sample());

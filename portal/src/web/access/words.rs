@@ -54,19 +54,19 @@ pub(in crate::web) fn notices(said: &str, words: &Words) -> Vec<Notice> {
                 "closed" if names.is_empty() => Notice::info(&access.closed_none),
                 "closed" => Notice::good(text(&access.closed_done)),
                 "full" => Notice::bad(text(&access.failed_full)),
-                "lockdown" => Notice::bad(text(&access.failed_lockdown)),
-                "down" => Notice::bad(text(&access.failed_down)),
+                "lockdown" => Notice::bad(text(&access.failed_lockdown)).see("down"),
+                "down" => Notice::bad(text(&access.failed_down)).see("down"),
                 "joined-v4" => joined(words, Family::V4, &names),
                 "joined-v6" => joined(words, Family::V6, &names),
                 "moved" if names.is_empty() => Notice::good(&words.follow.moved_none),
                 "moved" => Notice::good(text(&words.follow.moved)),
-                "move-code" => Notice::bad(&words.follow.wrong),
+                "move-code" => Notice::bad(&words.follow.wrong).see("used"),
                 "move-wait" => {
                     let wait = times::length(names.parse().unwrap_or(1), words);
-                    Notice::bad(fill(&words.login.wait, &[("wait", &wait)]))
+                    Notice::bad(fill(&words.login.wait, &[("wait", &wait)])).see("waiting")
                 }
-                "cross-stale" => Notice::bad(&words.cross.stale),
-                "cross-moved" => Notice::bad(&words.cross.moved),
+                "cross-stale" => Notice::bad(&words.cross.stale).see("shut"),
+                "cross-moved" => Notice::bad(&words.cross.moved).see("address"),
                 key if key.starts_with("proof-") => {
                     return crate::web::prove::notice(key.trim_start_matches("proof-"), words);
                 }

@@ -113,7 +113,7 @@ async fn a_code_works_once_even_after_a_wrong_password() {
     );
     let again = site.log_in("alice", "password of alice", &code).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED);
-    assert!(again.body.contains("wait until the app shows the next one"));
+    assert!(again.body.contains("wait for the next one"));
     site.clock.advance(30);
     site.in_as("alice", &seed).await;
     assert_eq!(site.agent.outcomes(), ["wrong-password", "used-code", "ok"]);

@@ -152,6 +152,25 @@ fn the_directory_server_is_unpacked_and_never_installed() {
 }
 
 #[test]
+fn axe_is_fetched_by_npm_or_without_it_and_always_compared() {
+    let machine = |has| Fake {
+        has,
+        debian: Some("bookworm"),
+        root: true,
+    };
+    for (has, by) in [(vec!["npm"], "npm pack"), (vec![], "curl --fail")] {
+        let typed = typed(&plan(&[Need::Tests], &machine(has)));
+        let fetch = typed.iter().find(|line| line.contains("axe-core"));
+        let fetch = fetch.unwrap();
+        assert!(fetch.contains(by) && fetch.contains(AXE_SHA256), "{fetch}");
+    }
+    let there = command::root().join(AXE).join("axe.min.js");
+    let there: &'static str = there.to_string_lossy().into_owned().leak();
+    let typed = typed(&plan(&[Need::Tests], &machine(vec![there])));
+    assert!(!typed.iter().any(|line| line.contains("axe-core")));
+}
+
+#[test]
 fn packages_of_all_needs_are_installed_in_one_go() {
     let fresh = Fake {
         has: vec![],
