@@ -1,6 +1,7 @@
 //! The command line: `run`, `check` and the admin verbs. Verbs open the database themselves, so
 //! they work while the portal is down; each change is audited with the uid that made it.
 
+mod case;
 mod check;
 mod desk;
 mod directory;
@@ -71,6 +72,9 @@ enum Verb {
     Import(import::Verb),
     /// Make a report.
     Report(report::Asked),
+    /// The help desk's guided cases: list, open, approve, refuse.
+    #[command(subcommand)]
+    Case(case::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -138,6 +142,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
+        Verb::Case(verb) => case::carry_out(&desk().await?, verb).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

@@ -2,6 +2,7 @@
 //! An invalid one is refused with file, line, column and what to do, before anything is opened.
 
 mod access;
+mod desk;
 mod directory;
 mod dual_stack;
 mod follow;
@@ -15,6 +16,7 @@ mod shield;
 mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
+pub(crate) use desk::{Act, Desk};
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use follow::Follow;
@@ -77,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) recovery: Recovery,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
+    #[serde(default)]
+    pub(crate) desk: Option<Desk>,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -247,6 +251,9 @@ impl Config {
         }
         if let Some(mail) = &self.mail {
             mail.check()?;
+        }
+        if let Some(desk) = &self.desk {
+            desk.check()?;
         }
         self.access
             .iter()

@@ -17,7 +17,7 @@ use crate::{
     portal::{Failure, Portal},
     proof::{Evidence, FactorsPassed, Held, PasswordPassed, PasswordRefused},
     recovery::RecoveryPassed,
-    store::Attempt,
+    store::{Attempt, Counted},
 };
 
 /// What was typed, and from where.
@@ -379,6 +379,8 @@ impl Portal {
             Ok(Outcome::Refused(_)) => "refused",
             Err(refusal) => refusal.reason,
         };
+        let now = self.now().as_second();
+        self.desk.counters.note(Counted::Login, outcome, now);
         let mut record = draft(AuditKind::Login, outcome);
         record.user = Some(self.recorded_name(trace, typed).await);
         record.source = Some(typed.from.ip());

@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     codes::{Codes, CodesError},
     config::Config,
+    desk::Memory,
     directory::{self, Directory, DirectoryError},
     grants::{Grants, GrantsError},
     health::Health,
@@ -85,6 +86,7 @@ pub(crate) struct Portal {
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
     pub(crate) notices: Notices,
+    pub(crate) desk: Memory,
 }
 
 impl Portal {
@@ -117,6 +119,7 @@ impl Portal {
             pace: Pace::new(&config.limits, clock.clone()),
             zone: config.portal.time_zone(),
             passkeys: Passkeys::open(&config.portal.url(), &config.portal.name),
+            desk: Memory::new(&config),
             hasher: Hasher::new(config.limits.hashes_at_once.value()),
             config,
             store,

@@ -3,8 +3,11 @@
 
 mod attempts;
 mod barred;
+mod cases;
 mod cookies;
+mod counts;
 mod crossings;
+mod desk;
 mod links;
 mod mails;
 mod networks;
@@ -20,7 +23,10 @@ mod waits;
 
 pub(crate) use attempts::Attempt;
 pub(crate) use barred::LockedOut;
+pub(crate) use cases::{CaseRow, CaseState, Decision, NewCase};
 pub(crate) use cookies::{CookieRow, Place};
+pub(crate) use counts::{Count, Counted};
+pub(crate) use desk::Standing;
 pub(crate) use links::{Halted, LinkRow};
 pub(crate) use mails::{MailRow, NewMail};
 pub(crate) use outbox::Kept;
