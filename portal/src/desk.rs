@@ -17,7 +17,7 @@ mod ticket;
 mod tools;
 
 pub(crate) use by::By;
-pub(crate) use cases::{Came, Refused, Wish};
+pub(crate) use cases::{Came, Refused, Wish, may_take};
 pub(crate) use chart::{Bars, Chart};
 pub(crate) use counters::{Counters, bucket};
 pub(crate) use figures::{Enrolment, Of, Spans, reasons, table};

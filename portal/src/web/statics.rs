@@ -15,10 +15,11 @@ use super::failed::Kind;
 
 const STYLE: &str = include_str!("../../static/style.css");
 const SCRIPT: &str = include_str!("../../static/portal.js");
+const DESK: &str = include_str!("../../static/desk.css");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let digest = [STYLE, SCRIPT, ICON]
+    let digest = [STYLE, SCRIPT, ICON, DESK]
         .iter()
         .fold(Sha256::new(), |hash, text| {
             hash.chain_update(text.as_bytes())
@@ -36,6 +37,7 @@ pub(super) fn version() -> &'static str {
 pub(super) async fn file(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "style.css" => ("text/css; charset=utf-8", STYLE),
+        "desk.css" => ("text/css; charset=utf-8", DESK),
         "portal.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return Kind::NotFound.into_response(),
