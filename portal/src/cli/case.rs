@@ -278,7 +278,9 @@ async fn list(desk: &Desk, user: Option<&str>, open: bool) -> Result<Done> {
         .filter(is_theirs)
         .map(|row| Listed::of(row, now))
         .collect();
-    let head = ["id", "kind", "user", "state", "opened", "by", "outcome", "evidence"];
+    let head = [
+        "id", "kind", "user", "state", "opened", "by", "outcome", "evidence",
+    ];
     desk.out.list(&cases, &head, "no cases", |case| {
         vec![
             case.id.clone(),

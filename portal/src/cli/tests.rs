@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod bulk;
+mod case;
 
 async fn desk(site: &Site) -> Desk {
     let config = testing::config(site.folder.path(), "");

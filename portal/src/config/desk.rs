@@ -96,7 +96,8 @@ impl Desk {
         {
             return Err((
                 "desk",
-                "nobody is the desk: name helpdesk_groups, approver_groups or auditor_groups".into(),
+                "nobody is the desk: name helpdesk_groups, approver_groups or auditor_groups"
+                    .into(),
             ));
         }
         if !self.second_approver.is_empty() && self.approver_groups.is_empty() {

@@ -3,7 +3,9 @@
 
 use agent_api::AuditKind;
 
-use super::{By, Came, CaseKind, Issue, Made, NotGiven, Refused, Tools, Whom, cases::may_log_in, give, issue};
+use super::{
+    By, Came, CaseKind, Issue, Made, NotGiven, Refused, Tools, Whom, cases::may_log_in, give, issue,
+};
 use crate::{
     directory::Account,
     lockout::{Depth, LockOut},
@@ -21,12 +23,7 @@ const NOT_CLOSED: &str = "grants-not-closed";
 impl Tools<'_> {
     /// Suspends what the person logs in with, ends cookies, tickets and recovery codes, closes what
     /// is open. False: the agent did not answer.
-    pub(super) async fn stop(
-        &self,
-        by: &By<'_>,
-        case: &str,
-        whom: &Whom,
-    ) -> Result<bool, Failure> {
+    pub(super) async fn stop(&self, by: &By<'_>, case: &str, whom: &Whom) -> Result<bool, Failure> {
         let replaces = self.latest_token(whom).await?;
         let reason = format!("desk {case} by {}: lost phone", by.name());
         let order = LockOut {
@@ -97,21 +94,14 @@ impl Tools<'_> {
         }))
     }
 
-    async fn act(
-        &self,
-        by: &By<'_>,
-        kind: CaseKind,
-        row: &CaseRow,
-    ) -> Result<Outcome, Failure> {
+    async fn act(&self, by: &By<'_>, kind: CaseKind, row: &CaseRow) -> Result<Outcome, Failure> {
         if kind == CaseKind::Lockout {
             return self.lock_out(by, row).await;
         }
         // As the directory knows them now; another one may have the name since.
         let whom = self.whom(&row.user_name).await?;
         let whom = whom.filter(|whom| whom.id == row.user_id);
-        let Some((whom, account)) = whom
-            .as_ref()
-            .and_then(|whom| Some((whom, whom.account()?)))
+        let Some((whom, account)) = whom.as_ref().and_then(|whom| Some((whom, whom.account()?)))
         else {
             return Ok(Err(Refused::Nobody));
         };
@@ -135,13 +125,14 @@ impl Tools<'_> {
         Ok(outcome.map(|word| (word, None)))
     }
 
-    async fn ticket(
-        &self,
-        by: &By<'_>,
-        row: &CaseRow,
-        account: &Account,
-    ) -> Result<Made, Failure> {
-        let note = format!("{} by {}: {}: {}", row.id, by.name(), row.evidence, row.note);
+    async fn ticket(&self, by: &By<'_>, row: &CaseRow, account: &Account) -> Result<Made, Failure> {
+        let note = format!(
+            "{} by {}: {}: {}",
+            row.id,
+            by.name(),
+            row.evidence,
+            row.note
+        );
         let asked = Issue {
             account,
             seconds: self.config.limits.ticket.seconds(),

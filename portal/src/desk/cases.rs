@@ -145,11 +145,7 @@ impl Tools<'_> {
         }))
     }
 
-    async fn may_open(
-        &self,
-        by: &By<'_>,
-        wish: Wish<'_>,
-    ) -> Result<Result<(), Refused>, Failure> {
+    async fn may_open(&self, by: &By<'_>, wish: Wish<'_>) -> Result<Result<(), Refused>, Failure> {
         let Some(desk) = self.desk() else {
             return Ok(Err(Refused::NoDesk));
         };
@@ -185,9 +181,7 @@ impl Tools<'_> {
                 stopped if stopped.iter().any(|token| token == subject) => Ok(()),
                 _ => Err(Refused::Subject),
             },
-            CaseKind::Hardware if store.in_stock(subject).await?.is_none() => {
-                Err(Refused::Subject)
-            }
+            CaseKind::Hardware if store.in_stock(subject).await?.is_none() => Err(Refused::Subject),
             CaseKind::Hardware if !self.has_room(id).await? => Err(Refused::Full),
             _ => Ok(()),
         })
@@ -226,7 +220,10 @@ impl Tools<'_> {
             return Ok(Err(Refused::Yourself));
         }
         let who = (by.id(), by.name());
-        let decided = self.means.store.decide_case(id, decision, who, &note, self.now());
+        let decided = self
+            .means
+            .store
+            .decide_case(id, decision, who, &note, self.now());
         let Some(row) = decided.await? else {
             return Ok(Err(Refused::Over));
         };

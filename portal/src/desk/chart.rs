@@ -81,7 +81,12 @@ impl Chart {
         }
     }
 
-    pub(crate) fn named(mut self, series: &[(&'static str, &str)], first: &str, numbers: &str) -> Self {
+    pub(crate) fn named(
+        mut self,
+        series: &[(&'static str, &str)],
+        first: &str,
+        numbers: &str,
+    ) -> Self {
         self.series = series
             .iter()
             .map(|(class, name)| (*class, (*name).to_owned()))
@@ -200,7 +205,8 @@ mod tests {
             .named(&[("good", "In"), ("bad", "Out")], "Hour", "Numbers")
             .stacked(bars(&[("09", &[3, 1]), ("10", &[0, 2])]));
         let expected = include_str!("tests/chart.html");
-        assert_eq!(chart.render().unwrap().trim_end(), expected.trim_end());
+        let drawn = chart.render().unwrap();
+        assert_eq!(drawn.trim_end(), expected.trim_end());
     }
 
     #[test]

@@ -100,9 +100,8 @@ impl Spans {
     /// In, refused, something down.
     pub(crate) fn log_ins(&self, counts: &[Count]) -> Vec<Bars> {
         self.each(counts, |within| {
-            let sum = |fits: fn(&str) -> bool| {
-                within.iter().filter(|c| fits(&c.name)).map(|c| c.n).sum()
-            };
+            let sum =
+                |fits: fn(&str) -> bool| within.iter().filter(|c| fits(&c.name)).map(|c| c.n).sum();
             vec![
                 sum(is_in),
                 sum(|name| !is_in(name) && !is_down(name)),

@@ -13,14 +13,17 @@ pub(crate) async fn recoveries(store: &Store, since: i64) -> Result<Report, Stor
 
 fn report(cases: &[CaseRow]) -> Report {
     let lengths = |to: fn(&CaseRow) -> Option<i64>| {
-        let all = cases.iter().filter_map(move |row| Some(to(row)? - row.opened));
+        let all = cases
+            .iter()
+            .filter_map(move |row| Some(to(row)? - row.opened));
         median(all.collect())
     };
     let ticket = |row: &CaseRow| row.ticket.as_ref().and(row.carried_out);
     let mut rows: Vec<Vec<Cell>> = cases
         .iter()
         .map(|row| {
-            let after = |at: Option<i64>| at.map_or(Cell::Nothing, |at| Cell::Number(at - row.opened));
+            let after =
+                |at: Option<i64>| at.map_or(Cell::Nothing, |at| Cell::Number(at - row.opened));
             vec![
                 row.id.as_str().into(),
                 row.kind.as_str().into(),

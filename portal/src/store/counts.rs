@@ -53,11 +53,7 @@ impl Store {
     }
 
     /// Oldest first.
-    pub(crate) async fn counts(
-        &self,
-        kind: Counted,
-        since: i64,
-    ) -> Result<Vec<Count>, StoreError> {
+    pub(crate) async fn counts(&self, kind: Counted, since: i64) -> Result<Vec<Count>, StoreError> {
         Ok(sqlx::query_as(
             "SELECT hour, name, n FROM counts WHERE kind = $1 AND hour >= $2 ORDER BY hour, name",
         )

@@ -4,11 +4,7 @@
 use http::{HeaderMap, HeaderValue};
 
 use super::cookies;
-use crate::{
-    desk::bucket,
-    portal::Portal,
-    store::Counted,
-};
+use crate::{desk::bucket, portal::Portal, store::Counted};
 
 /// A page older than this, in seconds, says nothing of how long people take.
 const OLDEST: i64 = 3600;

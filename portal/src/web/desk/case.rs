@@ -147,11 +147,7 @@ pub(super) async fn show(
 }
 
 /// `POST /desk/approve`.
-pub(super) async fn approve(
-    state: State<Arc<Portal>>,
-    visit: Visit,
-    form: Form,
-) -> Response {
+pub(super) async fn approve(state: State<Arc<Portal>>, visit: Visit, form: Form) -> Response {
     decide(state, visit, form, Decision::Approve).await
 }
 

@@ -9,9 +9,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 
-use super::{
-    gate::{asked, officer},
-};
+use super::gate::{asked, officer};
 use crate::{
     desk::{Bars, Chart, Of, Spans, reasons, table},
     portal::{Failure, Portal},
@@ -102,10 +100,7 @@ fn charts(words: &FiguresWords, numbers: &Numbers) -> Vec<(&'static str, Chart)>
         ("bad", words.refused.as_str()),
         ("warn", words.down.as_str()),
     ];
-    let waits = [
-        ("info", words.median.as_str()),
-        ("off", words.p95.as_str()),
-    ];
+    let waits = [("info", words.median.as_str()), ("off", words.p95.as_str())];
     let of = |title: &str, about: &str, id| Chart::new(id, title, about);
     vec![
         (

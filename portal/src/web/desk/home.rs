@@ -54,7 +54,14 @@ async fn found(
     let now = portal.now().as_second();
     if !portal.desk.looks.count(officer.id(), now) {
         let notice = Some(Notice::bad(&words.too_many));
-        return page(portal, visit, StatusCode::TOO_MANY_REQUESTS, (typed, None), notice).await;
+        return page(
+            portal,
+            visit,
+            StatusCode::TOO_MANY_REQUESTS,
+            (typed, None),
+            notice,
+        )
+        .await;
     }
     let Some(name) = UserName::parse(typed) else {
         return page(portal, visit, StatusCode::OK, ("", Some(Vec::new())), None).await;
@@ -64,7 +71,9 @@ async fn found(
         let known = portal.store.people_beginning(name.as_str(), FOUND).await?;
         names.extend(known.into_iter().map(|person| person.user_name));
     }
-    if !names.iter().any(|known| known.eq_ignore_ascii_case(name.as_str()))
+    if !names
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name.as_str()))
         && let Some(whom) = portal.tools().whom(name.as_str()).await?
         && !names.contains(&whom.name)
     {
@@ -72,7 +81,16 @@ async fn found(
     }
     match names.as_slice() {
         [only] => Ok(Redirect::to(&person(only)).into_response()),
-        _ => page(portal, visit, StatusCode::OK, (name.as_str(), Some(names)), None).await,
+        _ => {
+            page(
+                portal,
+                visit,
+                StatusCode::OK,
+                (name.as_str(), Some(names)),
+                None,
+            )
+            .await
+        }
     }
 }
 

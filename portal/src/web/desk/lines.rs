@@ -33,7 +33,10 @@ pub(super) fn case<'a>(portal: &'a Portal, language: Language, row: &CaseRow) ->
         opened: moment(portal, language, row.opened),
         state,
         tone,
-        outcome: row.outcome.as_deref().map_or("", |word| outcome(word, words)),
+        outcome: row
+            .outcome
+            .as_deref()
+            .map_or("", |word| outcome(word, words)),
     }
 }
 

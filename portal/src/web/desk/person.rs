@@ -54,7 +54,11 @@ async fn shown(
     name: &str,
 ) -> Result<Response, Failure> {
     let words = &portal.texts.of(visit.language).desk;
-    if !portal.desk.looks.count(officer.id(), portal.now().as_second()) {
+    if !portal
+        .desk
+        .looks
+        .count(officer.id(), portal.now().as_second())
+    {
         let message = MessagePage {
             title: &words.title,
             text: &words.too_many,
@@ -86,7 +90,9 @@ pub(super) async fn page(
     let tokens = store.tokens_of(id).await?;
     let recovery = store.recovery_set(id).await?;
     let tickets = store.tickets(Some(&whom.name)).await?;
-    let cases = store.cases(Some((whom.id.as_deref(), &whom.name)), SHOWN).await?;
+    let cases = store
+        .cases(Some((whom.id.as_deref(), &whom.name)), SHOWN)
+        .await?;
     let own = whom.id.as_deref() == Some(officer.id());
     let forms = match !own && officer.is(Role::Helpdesk) {
         true => forms(portal, words, whom, &tokens).await?,
@@ -165,7 +171,10 @@ async fn signins(portal: &Portal, visit: &Visit, id: &str) -> Result<Vec<SigninL
         .map(|attempt| SigninLine {
             at: moment(portal, visit.language, attempt.at),
             source: attempt.source,
-            good: matches!(attempt.outcome.as_str(), "ok" | "enrol" | "moved" | "joined"),
+            good: matches!(
+                attempt.outcome.as_str(),
+                "ok" | "enrol" | "moved" | "joined"
+            ),
             outcome: attempt.outcome,
         })
         .collect())
