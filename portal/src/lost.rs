@@ -7,7 +7,7 @@ use crate::{
     audit::draft,
     clock::Stopwatch,
     config::Opens,
-    enrol::{Offer, Origin, TooMany},
+    enrol::{Offer, Origin},
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     proof::PasswordPassed,
@@ -102,10 +102,9 @@ impl Portal {
             Lost::Stolen => self.stop(&passed, typed.request_id).await?,
             Lost::Gone => (0, Some(0)),
         };
-        let offer = match self.offer(passed.account(), Origin::Recovery, None).await? {
-            Ok(offer) => Some(offer),
-            Err(TooMany) => None,
-        };
+        // None: too many already.
+        let offer = self.offer(passed.account(), Origin::Recovery, None).await?;
+        let offer = offer.ok();
         Ok(Ok(Found {
             offer,
             suspended,

@@ -88,6 +88,15 @@ impl<'a> By<'a> {
         record
     }
 
+    /// That somebody looked through the portal's people. What was typed may be anything, so it is
+    /// not here.
+    pub(crate) fn searched(&self, found: usize) -> AuditDraft {
+        let mut record = self.record(AuditKind::User, "searched", "", "");
+        record.user = None;
+        record.reason = Some(format!("by {}: help desk, {found} found", self.name));
+        record
+    }
+
     /// That somebody looked a person up.
     pub(crate) fn looked(&self, whom: &Whom) -> AuditDraft {
         self.record(AuditKind::User, "looked-up", &whom.name, "help desk")

@@ -1,5 +1,5 @@
-//! Counts for the pictures, in memory until the next minute writes them: a log-in waits for no number,
-//! and a crash loses a minute of them at most. The audit is elsewhere and loses nothing.
+//! Counts for the pictures, in memory until the next round of the jobs writes them: a log-in waits for no
+//! number, and a crash loses seconds of them. The audit is elsewhere and loses nothing.
 
 use std::{
     collections::BTreeMap,

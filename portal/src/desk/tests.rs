@@ -401,6 +401,89 @@ async fn the_report_says_how_long_until_stopped_ticket_and_another_token() {
     site.in_as("alice", &seed).await;
 }
 
+#[tokio::test]
+async fn a_wait_is_lifted_and_recovery_codes_are_void() {
+    let site = desk::site("").await;
+    let (_, seed) = site.token("alice").await;
+    for _ in 0..4 {
+        site.log_in("alice", "x", "000000").await;
+    }
+    let (code, right) = (site.code(&seed), "password of alice");
+    assert_eq!(site.log_in("alice", right, &code).await.status, 429);
+    let done = open(&site, &carol(), CaseKind::Unlock, "ALICE", "").await;
+    assert!(matches!(
+        done,
+        Ok(Came::Done {
+            outcome: "unlocked",
+            ..
+        })
+    ));
+    assert_eq!(site.log_in("alice", right, &code).await.status, 303);
+    let again = open(&site, &carol(), CaseKind::Unlock, "alice", "").await;
+    assert!(matches!(
+        again,
+        Ok(Came::Done {
+            outcome: "nothing-to-do",
+            ..
+        })
+    ));
+
+    let store = &site.portal.store;
+    store
+        .replace_recovery_set(
+            "r-1",
+            ("u-alice", "alice"),
+            b"salt",
+            &[b"hash".to_vec()],
+            NOW,
+        )
+        .await
+        .unwrap();
+    let done = open(&site, &carol(), CaseKind::Codes, "alice", "").await;
+    assert!(matches!(
+        done,
+        Ok(Came::Done {
+            outcome: "recovery-codes-void",
+            ..
+        })
+    ));
+    assert!(store.recovery_set("u-alice").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_hardware_token_comes_from_stock_and_goes_to_one_person() {
+    use crate::{codes::stock_place, otp::Seed, store::StockRow};
+    let site = desk::site("").await;
+    let codes = &site.portal.codes;
+    let seed = Seed::random();
+    let (secret, key) = codes.seal_at(stock_place("HW-1"), seed.bytes()).unwrap();
+    let row = StockRow {
+        serial: "HW-1".into(),
+        secret,
+        kind: "totp:sha1:6:30".into(),
+        last: 0,
+        weak: false,
+        imported: NOW,
+    };
+    site.portal.store.add_stock(&row, &key).await.unwrap();
+    let none = open(&site, &carol(), CaseKind::Hardware, "alice", "HW-2").await;
+    assert_eq!(none.unwrap_err(), Refused::Subject);
+    let done = open(&site, &carol(), CaseKind::Hardware, "alice", "HW-1").await;
+    assert!(
+        matches!(
+            done,
+            Ok(Came::Done {
+                outcome: "assigned",
+                ..
+            })
+        ),
+        "{done:?}"
+    );
+    let taken = open(&site, &carol(), CaseKind::Hardware, "bob", "HW-1").await;
+    assert_eq!(taken.unwrap_err(), Refused::Subject);
+    site.in_as("alice", &seed).await;
+}
+
 #[test]
 fn every_act_is_of_some_case() {
     for act in [

@@ -79,6 +79,8 @@ async fn found(
     {
         names.insert(0, whom.name);
     }
+    let by = officer.by(&visit.id);
+    portal.audit.write(by.searched(names.len())).await?;
     match names.as_slice() {
         [only] => Ok(Redirect::to(&person(only)).into_response()),
         _ => {

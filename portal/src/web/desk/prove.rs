@@ -10,6 +10,7 @@ use axum::{
 use http::{StatusCode, header};
 
 use crate::{
+    desk::Shut,
     login::Typed,
     portal::{Failure, Portal},
     stepup::Raised,
@@ -25,12 +26,20 @@ use crate::{
 
 /// `GET /desk/prove`.
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    if portal.config.desk.is_none() {
-        return Kind::NotFound.into_response();
+    match is_of_the_desk(&portal, &visit).await {
+        Ok(()) => page(&portal, &visit, StatusCode::OK, None),
+        Err(answer) => answer,
     }
-    match visit.person() {
-        Ok(_) => page(&portal, &visit, StatusCode::OK, None),
-        Err(away) => away.into_response(),
+}
+
+/// Err: there is no such page for them.
+async fn is_of_the_desk(portal: &Portal, visit: &Visit) -> Result<(), Response> {
+    let cookie = visit.person().map_err(|away| away.into_response())?;
+    let from = visit.from().map_err(|away| away.into_response())?;
+    match portal.officer(cookie, from).await {
+        Ok(Err(Shut::NoSuchPage)) => Err(Kind::NotFound.into_response()),
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failed(visit, &failure)),
     }
 }
 
@@ -50,8 +59,8 @@ pub(super) async fn prove(State(portal): State<Arc<Portal>>, visit: Visit, form:
 }
 
 async fn proven(portal: &Portal, visit: &Visit, form: &Form) -> Result<Response, Failure> {
-    if portal.config.desk.is_none() {
-        return Ok(Kind::NotFound.into_response());
+    if let Err(answer) = is_of_the_desk(portal, visit).await {
+        return Ok(answer);
     }
     let (cookie, from) = match (visit.person(), visit.from()) {
         (Ok(cookie), Ok(from)) => (cookie, from),

@@ -42,6 +42,8 @@ async fn every_route_asks_for_every_role() {
             "dave" => dave.clone(),
             who => site.officer(who).await,
         };
+        let prove = site.send(Ask::page("/desk/prove").as_(&cookie)).await;
+        assert_eq!(prove.status.as_u16(), looks, "{who} proves");
         for path in LOOKS {
             let path = path.replace("CASE", &case);
             let got = site.send(Ask::page(&path).as_(&cookie)).await;
@@ -214,6 +216,10 @@ async fn look_ups_are_recorded_and_bounded_and_the_names_of_nobody_are_written_n
     assert_eq!(site.reasons_of("looked-up"), ["by carol: help desk"]);
     let nobody = post(&site, &carol, "/desk/find", &[("user", "hunter2 hunter2")]).await;
     assert_eq!(nobody.status, StatusCode::OK);
+    assert_eq!(
+        site.reasons_of("searched"),
+        ["by carol: help desk, 0 found"]
+    );
     let audit = format!("{:?}", site.agent.audit.lock().unwrap());
     assert!(!audit.contains("hunter2"));
     assert_eq!(
