@@ -8,6 +8,7 @@ use agent_api::{Service, ServiceKind};
 use crate::{
     config::{Access, Category, FactorKind, Ways},
     directory::Account,
+    exceptions::Exception,
     proof::Factors,
 };
 
@@ -37,10 +38,13 @@ impl ServiceId {
 
 /// What somebody has shown.
 #[derive(Clone, Debug)]
-pub(crate) struct Shown<'a> {
-    pub(crate) factors: &'a Factors,
+pub(crate) struct Shown {
+    pub(crate) factors: Factors,
     /// Seconds since something held was shown.
     pub(crate) age: i64,
+    pub(crate) exceptions: Vec<Exception>,
+    /// The present, for the exceptions' ends.
+    pub(crate) now: i64,
 }
 
 /// What a person who may use a service still has to do for it.
@@ -70,7 +74,7 @@ pub(crate) fn standings(
     account: &Account,
     access: &[Access],
     source: IpAddr,
-    shown: &Shown<'_>,
+    shown: &Shown,
 ) -> Vec<Standing> {
     services
         .iter()
@@ -86,7 +90,7 @@ pub(crate) fn allowed(
     account: &Account,
     access: &[Access],
     source: IpAddr,
-    shown: &Shown<'_>,
+    shown: &Shown,
 ) -> Vec<ServiceId> {
     standings(services, account, access, source, shown)
         .into_iter()
@@ -108,12 +112,36 @@ fn standing(
     account: &Account,
     access: &[Access],
     source: IpAddr,
-    shown: &Shown<'_>,
+    shown: &Shown,
 ) -> Option<Standing> {
-    let name = service.name.clone();
+    let by_rule = by_rule(service, account, access, source, shown);
+    if matches!(by_rule, Some(Standing::Allowed(_))) || !shown.factors.contains(FactorKind::Pwd) {
+        return by_rule;
+    }
+    let left = shown
+        .exceptions
+        .iter()
+        .filter(|exception| exception.user_id() == account.id)
+        .filter_map(|exception| exception.left(&service.name, source, shown.now))
+        .max();
+    match left {
+        Some(left) => Some(allowed_for(service, Some(left))),
+        None => by_rule,
+    }
+}
+
+/// What the rules say, without exceptions.
+fn by_rule(
+    service: &Service,
+    account: &Account,
+    access: &[Access],
+    source: IpAddr,
+    shown: &Shown,
+) -> Option<Standing> {
+    let name = &service.name;
     let mut entries = access
         .iter()
-        .filter(|entry| entry.service == name)
+        .filter(|entry| entry.service == *name)
         .peekable();
     let (ways, longest, fresh) = match entries.peek() {
         None => (Ways::default(), None, None),
@@ -123,16 +151,23 @@ fn standing(
         }
     };
     let is_fresh = fresh.is_none_or(|fresh| shown.age <= fresh.seconds());
-    let lacks = missing(&ways, shown.factors, is_fresh);
+    let lacks = missing(&ways, &shown.factors, is_fresh);
     if !lacks.is_empty() {
         return Some(Standing::Lacks {
-            service: name,
+            service: name.clone(),
             factors: lacks,
         });
     }
     let longest = longest.and_then(|length| u64::try_from(length.seconds()).ok());
-    let longest = longest.filter(|longest| *longest < service.default_seconds);
-    Some(Standing::Allowed(ServiceId { name, longest }))
+    Some(allowed_for(service, longest))
+}
+
+/// For so many seconds at most, if the service gives more by itself.
+fn allowed_for(service: &Service, longest: Option<u64>) -> Standing {
+    Standing::Allowed(ServiceId {
+        name: service.name.clone(),
+        longest: longest.filter(|longest| *longest < service.default_seconds),
+    })
 }
 
 /// What is missing on the way that asks for least. What is held must be shown again when the proof

@@ -16,8 +16,19 @@ use crate::{
 };
 
 impl Portal {
-    /// The limits of a source, and of everybody together.
+    /// The limits of a source, and of everybody together. Nobody at all while the clock is wrong:
+    /// codes, tickets and deadlines would be judged by it.
     pub(crate) fn admit_source(&self, from: ClientAddr) -> Result<(), Refusal> {
+        if let Some(seconds) = self.clock_is_off() {
+            tracing::error!(
+                seconds,
+                "the clock is wrong by so much: nobody is let in; check NTP"
+            );
+            return Err(Refusal {
+                shown: Shown::ClockWrong,
+                reason: "clock-wrong",
+            });
+        }
         self.rates
             .count(SourceKey::of(from.ip()))
             .map_err(|too_many| {
@@ -78,10 +89,11 @@ impl Portal {
     }
 
     pub(crate) async fn forgive(&self, typed: &UserName, own: &str) -> Result<(), Failure> {
-        self.store.forgive(&self.wait_key(&typed.lower())).await?;
-        self.store
-            .forgive(&self.wait_key(&own.to_lowercase()))
-            .await?;
+        let (typed, own) = (typed.lower(), own.to_lowercase());
+        self.store.forgive(&self.wait_key(&typed)).await?;
+        if own != typed {
+            self.store.forgive(&self.wait_key(&own)).await?;
+        }
         Ok(())
     }
 

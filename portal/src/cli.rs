@@ -5,6 +5,7 @@ mod case;
 mod check;
 mod desk;
 mod directory;
+mod exception;
 mod hardware;
 mod import;
 mod input;
@@ -75,6 +76,9 @@ enum Verb {
     /// The help desk's guided cases: list, open, approve, refuse.
     #[command(subcommand)]
     Case(case::Verb),
+    /// Exceptions: who may open what with the password alone, and until when.
+    #[command(subcommand)]
+    Exception(exception::Verb),
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -143,6 +147,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
         Verb::Case(verb) => case::carry_out(&desk().await?, verb).await,
+        Verb::Exception(verb) => exception::carry_out(&desk().await?, verb).await,
         Verb::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(

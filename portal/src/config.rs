@@ -2,9 +2,11 @@
 //! An invalid one is refused with file, line, column and what to do, before anything is opened.
 
 mod access;
+mod clock;
 mod desk;
 mod directory;
 mod dual_stack;
+mod exceptions;
 mod follow;
 mod limits;
 mod mail;
@@ -16,9 +18,11 @@ mod shield;
 mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
+pub(crate) use clock::ClockCheck;
 pub(crate) use desk::{Act, Desk};
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use exceptions::Exceptions;
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
 pub(crate) use mail::{Mail, MailTls};
@@ -77,6 +81,10 @@ pub(crate) struct Config {
     pub(crate) probe: Vec<Probe>,
     #[serde(default)]
     pub(crate) recovery: Recovery,
+    #[serde(default)]
+    pub(crate) clock: ClockCheck,
+    #[serde(default)]
+    pub(crate) exceptions: Exceptions,
     #[serde(default)]
     pub(crate) mail: Option<Mail>,
     #[serde(default)]

@@ -198,7 +198,7 @@ impl Portal {
             account,
             rules,
             new.ip(),
-            &cookie.shown(self.now()),
+            &self.shown(cookie).await?,
         );
         let now = self.now().as_second();
         let left = |service: &ServiceId| {

@@ -78,7 +78,7 @@ impl Portal {
             &account,
             rules,
             to.ip(),
-            &cookie.shown(self.now()),
+            &self.shown(cookie).await?,
         );
         let wanted = allowed.into_iter().filter_map(|service| {
             let seconds = *left.get(service.name())?;

@@ -60,6 +60,9 @@ async fn warning(portal: &Portal) -> Option<&'static str> {
 }
 
 async fn failing(portal: &Portal) -> Option<&'static str> {
+    if portal.clock_is_off().is_some() {
+        return Some("clock");
+    }
     match check_clock(&portal.store, portal.now()).await {
         Ok(None) => {}
         Ok(Some(_)) => return Some("clock"),

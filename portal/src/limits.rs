@@ -171,4 +171,6 @@ impl Clock {
 }
 
 #[cfg(test)]
+mod flood;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 
 use crate::{
-    access::Shown,
     client_addr::ClientAddr,
     config::{FactorKind, Limits},
     proof::{Factors, FactorsPassed, Held, PasswordPassed},
@@ -132,15 +131,6 @@ impl LiveCookie {
 
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
-    }
-
-    /// For the access rules.
-    pub(crate) fn shown(&self, now: Timestamp) -> Shown<'_> {
-        let age = self.age(now);
-        Shown {
-            factors: &self.factors,
-            age,
-        }
     }
 
     /// The id of the token whose code was given.

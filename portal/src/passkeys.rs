@@ -23,6 +23,7 @@ use crate::{
     enrol::token_name,
     limits::SourceKey,
     live::LiveCookie,
+    notices,
     portal::{Failure, Portal},
     random,
     store::{Kind, NewToken, TokenRow, TokenState},
@@ -260,9 +261,13 @@ impl Portal {
         }
         let mut record = draft(AuditKind::Token, "enrolled");
         record.user = Some(cookie.user_name().to_owned());
-        record.token = Some(id);
+        record.token = Some(id.clone());
         record.reason = Some("passkey, by own-page".into());
         self.audit.write(record).await?;
+        let values = [("device", new.name)];
+        self.notices
+            .tell(cookie.into(), notices::Kind::NewDevice, &values)
+            .await;
         Ok(Made::Done)
     }
 

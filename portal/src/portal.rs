@@ -17,6 +17,7 @@ use crate::{
     key::{Key, KeyError},
     limits::{Backoff, Rates, Shield, Spray},
     notices::Notices,
+    ntp::TimeWatch,
     pace::Pace,
     passkeys::Passkeys,
     recovery::Hasher,
@@ -85,6 +86,7 @@ pub(crate) struct Portal {
     pub(crate) clock: Clock,
     pub(crate) zone: TimeZone,
     pub(crate) health: Health,
+    pub(crate) time: TimeWatch,
     pub(crate) notices: Notices,
     pub(crate) desk: Memory,
 }
@@ -130,6 +132,7 @@ impl Portal {
             texts,
             clock,
             health: Health::default(),
+            time: TimeWatch::default(),
             notices,
         })
     }

@@ -7,6 +7,7 @@ use crate::{
     codes::CodePassed,
     config::{Category, FactorKind},
     directory::{Account, AccountState, Directory, DirectoryError, Password, PasswordAnswer},
+    exceptions::Exception,
     live::LiveCookie,
     passkeys::PasskeyPassed,
     recovery::RecoveryPassed,
@@ -172,6 +173,8 @@ impl Held {
 pub(crate) enum Evidence {
     /// Just now: the password, and something held by the same person.
     PasswordAnd(PasswordPassed, Held),
+    /// Just now: the password, by an exception that was approved for this person.
+    Excepted(PasswordPassed, Exception),
     /// Just now: a code or a passkey alone, for services listed so.
     Alone(Account, Held),
     /// A live cookie whose browser was proven to be at the address that is to be opened, and the
@@ -195,6 +198,11 @@ impl FactorsPassed {
             Evidence::PasswordAnd(password, held) => {
                 let factors = Factors::of(&[FactorKind::Pwd, held.kind]);
                 (password.account, factors, held.token, held.user_id)
+            }
+            Evidence::Excepted(password, exception) => {
+                let factors = Factors::of(&[FactorKind::Pwd]);
+                let (id, of) = (exception.id().to_owned(), exception.user_id().to_owned());
+                (password.account, factors, id, of)
             }
             Evidence::Alone(_, held) if held.kind == FactorKind::Recovery => return None,
             Evidence::Alone(account, held) => {

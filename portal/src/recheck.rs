@@ -3,6 +3,7 @@
 use agent_api::CloseRequest;
 
 use crate::{
+    access::Shown,
     client_addr::ClientAddr,
     directory::{Account, UserName},
     live::LiveCookie,
@@ -17,6 +18,17 @@ impl Portal {
         };
         let found = self.directory.find(&name).await?;
         Ok(found.filter(|account| account.id == cookie.user_id()))
+    }
+
+    /// What a cookie's person has shown, for the access rules.
+    pub(crate) async fn shown(&self, cookie: &LiveCookie) -> Result<Shown, Failure> {
+        let now = self.now();
+        Ok(Shown {
+            factors: cookie.factors().clone(),
+            age: cookie.age(now),
+            exceptions: self.exceptions_of(cookie.user_id()).await?,
+            now: now.as_second(),
+        })
     }
 
     /// Closes what was just opened if the person was locked out meanwhile, or the cookie left the

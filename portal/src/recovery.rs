@@ -1,7 +1,7 @@
 //! Recovery codes: ten on paper for the day when nothing else is at hand. Each works once and only
 //! with the password. They are stored as slow hashes; a new set replaces the old one at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_api::AuditKind;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -26,6 +26,9 @@ const HASH: usize = 32;
 /// The codes are random: what OWASP asks for passwords is more than enough.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+
+/// Longest wait for a turn to hash; a flood must not queue for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One recovery code of this person was right, and is used up.
 #[derive(Debug)]
@@ -75,7 +78,8 @@ impl Hasher {
         salt: Vec<u8>,
     ) -> Result<Vec<Vec<u8>>, Failure> {
         let failed = |why: String| Failure::Offer(format!("recovery codes: {why}"));
-        let turn = self.0.clone().acquire_owned().await;
+        let turn = tokio::time::timeout(PATIENCE, self.0.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| failed("too many are being checked".into()))?;
         let turn = turn.map_err(|e| failed(e.to_string()))?;
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;

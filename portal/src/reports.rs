@@ -2,11 +2,13 @@
 //! table, as CSV that no spreadsheet program takes for formulas, or as JSON with stable keys.
 
 pub(crate) mod csv;
+mod exceptions;
 mod people;
 mod tokens;
 
 use serde_json::{Map, Value};
 
+pub(crate) use exceptions::exceptions;
 pub(crate) use people::{enrolment, no_second_factor, no_second_means};
 pub(crate) use tokens::{failures, many_tokens, unused};
 

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{config::Config, health, leavers, mail::Delivery, portal::Portal, web};
+use crate::{config::Config, health, leavers, mail::Delivery, ntp, portal::Portal, web};
 pub(crate) use tls::{check as check_certificate, install_crypto};
 
 /// How often files are looked at and small jobs done.
@@ -65,6 +65,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
         tokio::spawn(delivery.run(portal.clone()));
     }
     tokio::spawn(leavers::watch(portal.clone()));
+    tokio::spawn(ntp::watch(portal.clone()));
     // Ready only counts with systemd; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -87,7 +88,9 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 
 /// Says what the portal starts with: a clock that was set back, and which items each policy asks.
 async fn announce(portal: &Portal) -> Result<()> {
-    if let Some(behind) = health::check_clock(&portal.store, portal.now()).await? {
+    let behind = health::check_clock(&portal.store, portal.now()).await?;
+    portal.time.set_behind(behind);
+    if let Some(behind) = behind {
         tracing::warn!(
             "the clock stands {behind} s before a time already seen; codes will fail until it is \
              right: check NTP"
@@ -161,11 +164,15 @@ async fn jobs(portal: Arc<Portal>, mut certificates: tls::Certificates) {
                     tracing::warn!(seconds, "the clock was set back; check NTP");
                 }
                 was_behind = behind.is_some();
+                portal.time.set_behind(behind);
             }
             Err(failure) => tracing::error!(%failure, "the database fails"),
         }
         if let Err(failure) = portal.codes.follow_rotation().await {
             tracing::error!(%failure, "the key was rotated, and the new one cannot be read");
+        }
+        if let Err(failure) = portal.look_after_exceptions().await {
+            tracing::error!(%failure, "exceptions cannot be looked after");
         }
         if let Err(failure) = tidy(&portal).await {
             tracing::error!(%failure, "old rows cannot be dropped");

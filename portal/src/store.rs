@@ -8,6 +8,7 @@ mod cookies;
 mod counts;
 mod crossings;
 mod desk;
+mod exceptions;
 mod links;
 mod mails;
 mod networks;
@@ -26,6 +27,7 @@ pub(crate) use barred::LockedOut;
 pub(crate) use cases::{CaseRow, CaseState, Decision, NewCase};
 pub(crate) use cookies::{CookieRow, Place};
 pub(crate) use counts::{Count, Counted};
+pub(crate) use exceptions::ExceptionRow;
 pub(crate) use links::{Halted, LinkRow};
 pub(crate) use mails::{MailRow, NewMail};
 pub(crate) use outbox::Kept;
@@ -37,7 +39,7 @@ pub(crate) use tokens::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 use std::{fs, io, path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -86,6 +88,15 @@ impl Store {
             .pragma("secure_delete", "ON");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            // Whatever a lax transaction left behind.
+            .before_acquire(|connection, _| {
+                Box::pin(async move {
+                    sqlx::query("PRAGMA synchronous = FULL")
+                        .execute(connection)
+                        .await?;
+                    Ok(true)
+                })
+            })
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
@@ -100,6 +111,18 @@ impl Store {
     /// somebody wrote in between.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// The same for what a power cut may take back: counted attempts, log-in cookies, what people
+    /// see of the past. It does not wait for the disk; the next durable transaction takes it along.
+    /// What must not come back (a used code, a lock-out, a revoked token) is never written so.
+    pub(super) async fn begin_lax(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let mut connection = self.writer.acquire().await?;
+        sqlx::query("PRAGMA synchronous = NORMAL")
+            .execute(&mut *connection)
+            .await?;
+        let statement = Some("BEGIN IMMEDIATE".into_sql_str());
+        Ok(Transaction::begin(connection, statement).await?)
     }
 
     pub(crate) async fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {

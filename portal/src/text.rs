@@ -180,6 +180,9 @@ words! {
         title, lead, code, code_hint, what, lost, gone, unlock, submit, no_code, refused, stopped,
         stopped_partly, go_on, left,
     }
+    clock: ClockWords {
+        wrong,
+    }
     resync: ResyncWords {
         title, kind, lead, code, next, submit, refused, done, link,
     }

@@ -8,6 +8,7 @@ mod contestants;
 mod flood;
 mod forward;
 mod load;
+mod logins;
 mod machine;
 mod peers;
 mod programs;
@@ -157,5 +158,6 @@ fn measure(part: Part, options: &Options) -> Result<Vec<Row>> {
         Part::Forward => forward::run(options),
         Part::Revoke => revoke::run(options),
         Part::Load => load::run(options),
+        Part::Logins => logins::run(options),
     }
 }

@@ -311,3 +311,78 @@ fn a_hardware_token_comes_from_a_file_and_is_brought_back_into_step() -> Result<
     ensure!(page.status == 303, "{}", page.body);
     Ok(())
 }
+
+/// Approved for one service and one network, with the password alone; ended before its time, it is
+/// shut at once, and the record of it stays.
+#[test]
+fn an_exception_opens_one_service_from_one_network_and_ends() -> Result<()> {
+    let house = House::open("")?;
+    let (client, neighbour) = (&house.rig.layout.client, &house.rig.layout.neighbour);
+    let (web, echo) = (house.web(), house.rig.server(Family::V4, 7));
+    let source = house.rig.source(Family::V4).to_string();
+    let add = |more: &[&str]| {
+        let fixed = ["exception", "add", "--user", "alice", "--service", "web"];
+        let why = [
+            "--reason",
+            "her phone is being repaired",
+            "--approver",
+            "carol",
+        ];
+        house.office.admin(&[&fixed[..], &why[..], more].concat())
+    };
+    for bad in [
+        &["--from", &source][..],
+        &["--for", "8h"],
+        &["--from", "nowhere", "--for", "8h"],
+        &["--from", &source, "--for", "400d"],
+        &["--from", &source, "--until", "2001-01-01T00:00Z"],
+    ] {
+        let said = add(bad)?;
+        ensure!(!said.status.success(), "{bad:?} was taken");
+        ensure!(!said.stderr.is_empty(), "{bad:?} without a word");
+    }
+    let alice = house.portal.browser(client, "alice");
+    let log_in = || house.portal.log_in(&alice, "alice", ALICE_PASSWORD, "");
+    must_refuse(&log_in()?, 401)?;
+    must_be_shut(client, web)?;
+
+    let made = add(&["--from", &source, "--for", "8h"])?;
+    ensure!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let elsewhere = house.portal.browser(neighbour, "elsewhere");
+    must_refuse(
+        &house
+            .portal
+            .log_in(&elsewhere, "alice", ALICE_PASSWORD, "")?,
+        401,
+    )?;
+    must_be_shut(neighbour, web)?;
+    let page = log_in()?;
+    ensure!(page.status == 303, "{}", page.body);
+    must_be_open(client, web)?;
+    must_be_shut(client, echo)?;
+
+    let list = house
+        .office
+        .admin_ok(&["--json", "exception", "list"], "")?;
+    let list: serde_json::Value = serde_json::from_str(&list)?;
+    let id = list
+        .pointer("/0/id")
+        .and_then(|id| id.as_str())
+        .context("no id")?;
+    house.office.admin_ok(&["exception", "end", id], "")?;
+    must_be_shut(client, web).context("ended before its time")?;
+    let page = alice.get(&format!("{}/access", house.portal.url()))?;
+    ensure!(page.status == 303, "the log-in that stood on it goes on");
+    let report = house
+        .office
+        .admin_ok(&["report", "exceptions", "--format", "csv"], "")?;
+    ensure!(
+        report.contains("carol") && report.contains("over"),
+        "{report}"
+    );
+    Ok(())
+}

@@ -21,6 +21,39 @@ fn readdress(rig: &Rig, from: &str, to: &str) -> Result<()> {
     ])
 }
 
+/// Where the site trusts the cookie alone, a button is enough, and a cookie that came along opens
+/// nothing more.
+#[test]
+fn what_is_open_follows_without_a_code_where_the_site_says_so() -> Result<()> {
+    let rig = Rig::gateway()?;
+    rig.serve()?;
+    let _agent = Agent::start(&rig)?;
+    let follow = "[portal]\nfollow = \"move\"";
+    let config = replaced(&portal_config(&rig), "[portal]", follow)?;
+    let portal: Portal = Office::open_with(&rig, &config)?.with_people()?.run(&rig)?;
+    let (client, web) = (&rig.layout.client, rig.server(Family::V4, 80));
+    let echo = rig.server(Family::V4, 7);
+    let home = rig.source(Family::V4).to_string();
+    let mut alice = Alice::at_client(&portal);
+    alice.log_in(&portal)?;
+    let access = format!("{}/access", portal.url());
+    let close = [("service", "echo"), ("source", home.as_str())];
+    alice.browser.post(&format!("{access}/close"), &close)?;
+    must_be_open(client, web)?;
+    must_be_shut(client, echo)?;
+
+    readdress(&rig, &home, AWAY)?;
+    must_be_shut(client, web)?;
+    alice.browser.post(&format!("{access}/move"), &[])?;
+    must_be_open(client, web)?;
+    alice
+        .browser
+        .post(&format!("{access}/open"), &[("service", "echo")])?;
+    must_be_shut(client, echo)?;
+    readdress(&rig, AWAY, &home)?;
+    must_be_shut(client, web)
+}
+
 #[test]
 fn what_is_open_follows_for_one_more_code_and_the_old_address_is_shut() -> Result<()> {
     let rig = Rig::gateway()?;

@@ -39,15 +39,18 @@ pub enum Part {
     Revoke,
     /// Starting with a million grants, and ending a million
     Load,
+    /// Whole log-ins a second, with a directory server beside the portal
+    Logins,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Testrun,
         Self::Flood,
         Self::Forward,
         Self::Revoke,
         Self::Load,
+        Self::Logins,
     ];
 
     fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Part {
             Self::Forward => "forward",
             Self::Revoke => "revoke",
             Self::Load => "load",
+            Self::Logins => "logins",
         }
     }
 }
@@ -100,7 +104,8 @@ fn folder() -> PathBuf {
 
 pub fn run(args: &Args) -> Result<()> {
     setup::need_root("the bench")?;
-    setup::need(&[Need::Kernel, Need::Lab, Need::Bench])?;
+    // A directory server and an authenticator come with the tests.
+    setup::need(&[Need::Kernel, Need::Lab, Need::Bench, Need::Tests])?;
     println!("bench: building as it is shipped …");
     let binaries = build::binaries("release", &["--bins"])?;
     let bench = binaries.sekisho.with_file_name("sekisho-bench");
@@ -112,6 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         .args(args.words())
         .arg("--into")
         .arg(folder())
-        .env("SEKISHO_BIN", &binaries.sekisho);
+        .env("SEKISHO_BIN", &binaries.sekisho)
+        .env("SEKISHO_PORTAL_BIN", &binaries.portal);
     command::run(&mut measuring)
 }

@@ -34,16 +34,21 @@ fn names(
     source: &str,
     factors: &[FactorKind],
 ) -> Vec<String> {
-    let factors = Factors::of(factors);
-    let shown = Shown {
-        factors: &factors,
-        age: 0,
-    };
+    let shown = shown(factors, 0);
     let source = source.parse().unwrap();
     allowed(services, &alice(), access, source, &shown)
         .iter()
         .map(|id| id.name().to_owned())
         .collect()
+}
+
+fn shown(factors: &[FactorKind], age: i64) -> Shown {
+    Shown {
+        factors: Factors::of(factors),
+        age,
+        exceptions: vec![],
+        now: 0,
+    }
 }
 
 fn entry(text: &str) -> Access {
@@ -100,11 +105,7 @@ fn the_first_entry_that_covers_the_source_decides() {
 }
 
 fn standing(access: &[Access], factors: &[FactorKind], age: i64) -> Standing {
-    let factors = Factors::of(factors);
-    let shown = Shown {
-        factors: &factors,
-        age,
-    };
+    let shown = shown(factors, age);
     let services = [service("web", &["staff"])];
     let source = "192.0.2.1".parse().unwrap();
     let mut all = standings(&services, &alice(), access, source, &shown);
@@ -177,11 +178,7 @@ fn what_the_rules_allow_is_not_longer_than_they_say() {
     );
     let mut long = service("web", &["staff"]);
     long.default_seconds = 3600;
-    let factors = Factors::of(BOTH);
-    let shown = Shown {
-        factors: &factors,
-        age: 0,
-    };
+    let shown = shown(BOTH, 0);
     let access = [entry("service = \"web\"\nlongest = \"10m\"")];
     let ids = allowed(
         &[long],

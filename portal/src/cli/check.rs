@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::Done;
-use crate::{clock::Clock, config::Config, directory, key::Key, mail::Delivery, serve};
+use crate::{clock::Clock, config::Config, directory, key::Key, mail::Delivery, ntp, serve};
 
 pub(super) async fn check(path: &Path) -> Result<Done> {
     let config = Config::load(path)?;
@@ -30,6 +30,21 @@ pub(super) async fn check(path: &Path) -> Result<Done> {
             "mail",
             Delivery::open(&config).map(drop).map_err(Into::into),
         );
+    }
+    if !config.clock.servers.is_empty() {
+        let asked = ntp::ask_all(&config.clock.servers, &Clock::system()).await;
+        let most = config.clock.most_off.seconds() * 1_000;
+        let clock = match asked {
+            None => Err(anyhow!(
+                "no server of [clock] answers; is UDP port 123 open?"
+            )),
+            Some(ahead) if ahead.abs() > most => Err(anyhow!(
+                "wrong by {} s; put NTP on this machine right, nobody is let in until then",
+                -ahead / 1_000
+            )),
+            Some(_) => Ok(()),
+        };
+        tell("clock", clock);
     }
     let directory = async {
         directory::open(&config, &Clock::system())?.check().await?;

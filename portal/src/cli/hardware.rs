@@ -23,6 +23,7 @@ use crate::{
     audit::draft,
     codes,
     desk::{NotGiven, give},
+    notices,
     store::{StockRow, Stocked},
     tokenfile::{self, Imported, Read, Secrets, Unlock},
 };
@@ -283,6 +284,13 @@ async fn assign(desk: &Desk, serial: &str, user: &str) -> Result<()> {
     entry.token = Some(id.clone());
     entry.reason = Some(format!("serial {serial}"));
     desk.record(entry).await?;
+    desk.notices
+        .tell(
+            (&account).into(),
+            notices::Kind::NewDevice,
+            &[("device", serial)],
+        )
+        .await;
     let said = serde_json::json!({ "id": id, "user": account.name, "serial": serial });
     let sentence = format!("Token {serial} is now {}'s, as {id}.", account.name);
     desk.out.say(&said, &sentence)

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Enrolment,
     /// Cases of the help desk: how long until stopped, ticket, another token; see --within.
     Recoveries,
+    /// Exceptions with who approved them and when they end, those that are over, too.
+    Exceptions,
 }
 
 /// How it is written.
@@ -97,6 +99,7 @@ async fn make(desk: &Desk, asked: &Asked) -> Result<Report> {
             reports::failures(store, since, i64::from(asked.at_least)).await?
         }
         Kind::Unused => reports::unused(store, now - asked.unused.seconds()).await?,
+        Kind::Exceptions => reports::exceptions(store, now).await?,
         Kind::ManyTokens => reports::many_tokens(store, i64::from(asked.more_than)).await?,
         Kind::Recoveries => crate::desk::recoveries(store, now - asked.within.seconds()).await?,
     })

@@ -23,7 +23,7 @@ impl Store {
         user_id: &str,
         attempt: &Attempt,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_lax().await?;
         sqlx::query(
             "INSERT INTO attempts (user_id, at, source, outcome, token) VALUES ($1, $2, $3, $4, $5)",
         )

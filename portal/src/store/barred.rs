@@ -11,7 +11,8 @@ pub(crate) struct LockedOut {
 }
 
 impl Store {
-    /// Revokes a person's tokens and recovery codes, voids their tickets, ends their cookies and bars
+    /// Revokes a person's tokens and recovery codes, voids their tickets, ends their cookies and
+    /// exceptions, and bars
     /// enrolment by password alone, in one transaction. The id finds them, and so does the name, for somebody
     /// the directory does not know any more.
     pub(crate) async fn lock_out(
@@ -44,6 +45,15 @@ impl Store {
                 .bind(user_name)
                 .execute(&mut *transaction)
                 .await?;
+        sqlx::query(
+            "UPDATE exceptions SET ended = $3, ended_by = 'a lock-out'
+             WHERE (user_id = $1 OR user_name = $2 COLLATE NOCASE) AND ended IS NULL",
+        )
+        .bind(user_id)
+        .bind(user_name)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query(
             "DELETE FROM recovery_sets WHERE user_id = $1 OR user_name = $2 COLLATE NOCASE",
         )

@@ -38,12 +38,14 @@ impl Store {
         hash: &[u8],
         row: &CookieRow,
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_lax().await?;
         let done = sqlx::query(
             "INSERT INTO cookies (hash, user_id, user_name, source, factors, token, created, seen,
                                   proved)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
              WHERE EXISTS (SELECT 1 FROM tokens WHERE id = $6 AND state = 'active')
-                OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $6)",
+                OR EXISTS (SELECT 1 FROM recovery_sets WHERE id = $6)
+                OR EXISTS (SELECT 1 FROM exceptions WHERE id = $6 AND ended IS NULL AND ends > $7)",
         )
         .bind(hash)
         .bind(&row.user_id)
@@ -54,8 +56,9 @@ impl Store {
         .bind(row.created)
         .bind(row.seen)
         .bind(row.proved)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -79,11 +82,13 @@ impl Store {
     }
 
     pub(crate) async fn touch_cookie(&self, hash: &[u8], now: i64) -> Result<(), StoreError> {
+        let mut transaction = self.begin_lax().await?;
         sqlx::query("UPDATE cookies SET seen = $2 WHERE hash = $1")
             .bind(hash)
             .bind(now)
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -187,11 +192,13 @@ impl Store {
     }
 
     pub(crate) async fn set_notice(&self, hash: &[u8], notice: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin_lax().await?;
         sqlx::query("UPDATE cookies SET notice = $2 WHERE hash = $1")
             .bind(hash)
             .bind(notice)
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 

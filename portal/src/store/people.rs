@@ -24,6 +24,8 @@ impl Store {
                      OR (state = 'suspended' AND suspended_by = 'user')
                  UNION ALL SELECT user_id, user_name, created FROM cookies
                  UNION ALL SELECT user_id, user_name, made FROM recovery_sets
+                 UNION ALL SELECT user_id, user_name, made FROM exceptions
+                  WHERE ended IS NULL AND ends > $1
                  UNION ALL SELECT user_id, user_name, issued FROM tickets
                   WHERE state = 'open' AND expires > $1)
                GROUP BY user_id)
@@ -88,6 +90,14 @@ pub(super) async fn suspend(
     .await?;
     let tickets = sqlx::query(
         "UPDATE tickets SET state = 'void', ended = $2 WHERE user_id = $1 AND state = 'open'",
+    )
+    .bind(user_id)
+    .bind(now)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "UPDATE exceptions SET ended = $2, ended_by = 'a lock-out'
+         WHERE user_id = $1 AND ended IS NULL",
     )
     .bind(user_id)
     .bind(now)

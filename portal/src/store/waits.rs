@@ -24,7 +24,7 @@ impl Store {
         backoff: &Backoff,
         now: i64,
     ) -> Result<Result<(), Wait>, StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_lax().await?;
         let before: Wait = sqlx::query_as("SELECT failures, until FROM waits WHERE user = $1")
             .bind(user)
             .fetch_optional(&mut *transaction)
@@ -53,10 +53,12 @@ impl Store {
 
     /// Forgets a user's failures. False: there were none.
     pub(crate) async fn forgive(&self, user: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_lax().await?;
         let done = sqlx::query("DELETE FROM waits WHERE user = $1")
             .bind(user)
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -169,7 +169,7 @@ async fn standings(
         return Ok(Vec::new());
     };
     let services = portal.grants.services().await?;
-    let (rules, shown) = (&portal.config.access, cookie.shown(portal.now()));
+    let (rules, shown) = (&portal.config.access, portal.shown(cookie).await?);
     Ok(access::standings(
         &services,
         &account,
@@ -328,7 +328,7 @@ pub(super) async fn ask_agent(
         &account,
         rules,
         from.ip(),
-        &cookie.shown(portal.now()),
+        &portal.shown(cookie).await?,
     );
     if form.has("service") {
         wanted.retain(|id| form.all("service").any(|name| name == id.name()));

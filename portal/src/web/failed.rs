@@ -127,6 +127,7 @@ pub(super) fn refusal(shown: Shown, generic: &str, words: &Words) -> (StatusCode
             login.directory_down.clone(),
         ),
         Shown::AgentDown => (StatusCode::SERVICE_UNAVAILABLE, login.agent_down.clone()),
+        Shown::ClockWrong => (StatusCode::SERVICE_UNAVAILABLE, words.clock.wrong.clone()),
         Shown::StoreDown => (StatusCode::SERVICE_UNAVAILABLE, login.store_down.clone()),
     }
 }

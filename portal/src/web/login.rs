@@ -214,7 +214,7 @@ async fn let_in(
             proof.account(),
             rules,
             from.ip(),
-            &live.shown(portal.now()),
+            &portal.shown(&live).await?,
         );
         let account = proof.account();
         let sharing = portal.sharing(&account.name, &account.id, from).await?;

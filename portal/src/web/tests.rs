@@ -6,6 +6,7 @@ mod cross;
 mod desk;
 mod enrolment;
 mod follow;
+mod forms;
 mod login;
 mod recovery;
 mod robust;

@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::{
     otp::{Recipe, Seed},
     random,
-    store::{Kind, NewToken, TokenState},
+    store::{Kind, NewToken, SuspendedBy, TokenState},
     testing::{Ask, Got, Site},
 };
 
@@ -140,6 +140,31 @@ async fn where_there_are_no_recovery_codes_none_is_made_and_none_taken() {
     assert!(!page.body.contains("<input id=\"recovery\"") && page.body.contains("desk 42"));
     let got = lose(&site, "AAAA-BBBB-CCCC-DDDD", RIGHT, "gone").await;
     assert_eq!(got.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_an_operator_stopped_is_not_gone_around_with_a_recovery_code() {
+    let site = Site::new("").await;
+    let (id, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let codes = made(&site, &cookie).await;
+    let store = &site.portal.store;
+    let stopped = store.suspend_token(&id, SuspendedBy::Operator, None).await;
+    assert!(stopped.unwrap());
+    let got = lose(&site, &codes[0], RIGHT, "gone").await;
+    assert_eq!(got.status, StatusCode::UNAUTHORIZED);
+    assert!(
+        store
+            .resume_token(&id, SuspendedBy::Operator)
+            .await
+            .unwrap()
+    );
+    let got = lose(&site, &codes[0], RIGHT, "gone").await;
+    assert_eq!(
+        got.status,
+        StatusCode::OK,
+        "the code was not used up by that"
+    );
 }
 
 #[tokio::test]
