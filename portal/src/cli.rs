@@ -2,6 +2,7 @@
 //! they work while the portal is down; each change is audited with the uid that made it.
 
 mod banner;
+mod case;
 mod check;
 mod desk;
 mod directory;
@@ -74,6 +75,9 @@ enum Verb {
     Import(import::Verb),
     /// Make a report.
     Report(report::Asked),
+    /// The help desk's guided cases: list, open, approve, refuse.
+    #[command(subcommand)]
+    Case(case::Verb),
     /// Exceptions: who may open what with the password alone, and until when.
     #[command(subcommand)]
     Exception(exception::Verb),
@@ -150,6 +154,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<Done> {
         Verb::Mail(verb) => mail::carry_out(&desk().await?, verb).await,
         Verb::Import(verb) => import::carry_out(&desk().await?, verb).await,
         Verb::Report(asked) => report::carry_out(&desk().await?, asked).await,
+        Verb::Case(verb) => case::carry_out(&desk().await?, verb).await,
         Verb::Exception(verb) => exception::carry_out(&desk().await?, verb).await,
         Verb::Banner(verb) => banner::carry_out(&desk().await?, verb).await,
         Verb::Texts(verb) => texts::carry_out(verb),

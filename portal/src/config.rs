@@ -3,6 +3,7 @@
 
 mod access;
 mod clock;
+mod desk;
 mod directory;
 mod dual_stack;
 mod exceptions;
@@ -19,6 +20,7 @@ mod units;
 
 pub(crate) use access::{Access, Category, FactorKind, Ways};
 pub(crate) use clock::ClockCheck;
+pub(crate) use desk::{Act, Desk};
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
 pub(crate) use exceptions::Exceptions;
@@ -91,6 +93,8 @@ pub(crate) struct Config {
     pub(crate) mail: Option<Mail>,
     #[serde(default)]
     pub(crate) look: Look,
+    #[serde(default)]
+    pub(crate) desk: Option<Desk>,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -272,6 +276,9 @@ impl Config {
         }
         if let Some(mail) = &self.mail {
             mail.check()?;
+        }
+        if let Some(desk) = &self.desk {
+            desk.check()?;
         }
         self.access
             .iter()

@@ -16,6 +16,7 @@ mod clock;
 mod codes;
 mod config;
 mod crossing;
+mod desk;
 mod directory;
 mod enrol;
 mod exceptions;

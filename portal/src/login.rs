@@ -14,7 +14,7 @@ use crate::{
     limits::SourceKey,
     portal::{Failure, Portal},
     proof::{FactorsPassed, PasswordPassed},
-    store::Attempt,
+    store::{Attempt, Counted},
 };
 
 /// What was typed, and from where.
@@ -184,6 +184,8 @@ impl Portal {
             Ok(Outcome::Refused(_)) => "refused",
             Err(refusal) => refusal.reason,
         };
+        let now = self.now().as_second();
+        self.desk.counters.note(Counted::Login, outcome, now);
         let mut record = draft(AuditKind::Login, outcome);
         record.user = Some(self.recorded_name(trace, typed).await);
         record.source = Some(typed.from.ip());

@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     codes::{Codes, CodesError},
     config::Config,
+    desk::Memory,
     directory::{self, Directory, DirectoryError},
     grants::{Grants, GrantsError},
     health::Health,
@@ -97,6 +98,7 @@ pub(crate) struct Portal {
     pub(crate) health: Health,
     pub(crate) time: TimeWatch,
     pub(crate) notices: Notices,
+    pub(crate) desk: Memory,
 }
 
 impl Portal {
@@ -129,6 +131,7 @@ impl Portal {
             pace: Pace::new(&config.limits, clock.clone()),
             zone: config.portal.time_zone(),
             passkeys: Passkeys::open(&config.portal.url(), &config.portal.name),
+            desk: Memory::new(&config),
             hasher: Hasher::new(config.limits.hashes_at_once.value()),
             config,
             store,

@@ -79,6 +79,9 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     tracing::info!("stopping");
     handle.graceful_shutdown(Some(GRACE));
     while tasks.join_next().await.is_some() {}
+    if let Err(failure) = portal.desk.counters.flush(&portal.store).await {
+        tracing::warn!(%failure, "the last counts for the pictures are lost");
+    }
     portal.store.close().await;
     ended
 }
@@ -189,5 +192,6 @@ async fn tidy(portal: &Portal) -> Result<(), crate::store::StoreError> {
     portal.store.drop_old_links(now).await?;
     portal.store.drop_old_networks(now - 91 * 24 * 3600).await?;
     let keep = i64::from(limits.failures_in_a_row.value());
-    portal.store.drop_old_waits(now - 24 * 3600, keep).await
+    portal.store.drop_old_waits(now - 24 * 3600, keep).await?;
+    portal.desk.counters.tidy(&portal.store, now).await
 }

@@ -3,8 +3,11 @@
 
 mod attempts;
 mod barred;
+mod cases;
 mod cookies;
+mod counts;
 mod crossings;
+mod desk;
 mod exceptions;
 mod links;
 mod mails;
@@ -21,14 +24,16 @@ mod waits;
 
 pub(crate) use attempts::Attempt;
 pub(crate) use barred::LockedOut;
+pub(crate) use cases::{CaseRow, CaseState, Decision, NewCase};
 pub(crate) use cookies::{CookieRow, Place};
+pub(crate) use counts::{Count, Counted};
 pub(crate) use exceptions::ExceptionRow;
 pub(crate) use links::{Halted, LinkRow};
 pub(crate) use mails::{MailRow, NewMail};
 pub(crate) use outbox::Kept;
 pub(crate) use people::Person;
 pub(crate) use stock::{StockRow, Stocked};
-pub(crate) use tickets::NewTicket;
+pub(crate) use tickets::{NewTicket, TicketState};
 pub(crate) use tokens::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 
 use std::{fs, io, path::Path, time::Duration};

@@ -208,6 +208,33 @@ words! {
     support: SupportWords {
         title, lead, copy, copied, time, address, browser, version, reference, page,
     }
+    desk: DeskWords {
+        title, lead, menu, home, figures, find, find_submit, found_none, too_many, waiting,
+        recent, none, state, state_active, state_disabled, state_expired, state_locked,
+        state_must_change, state_nobody, state_silent, groups, tokens, device, kind, made, used,
+        never, token_active, token_pending, token_suspended, token_revoked, codes, tickets,
+        ticket_open, ticket_used, ticket_void, ticket_expired, until, signins, when, source,
+        result, open_now, open_unknown, service, wait, wait_none, wait_until, wait_locked,
+        wait_some, cases, choose, yourself, evidence, note, note_hint, second, second_ticket,
+        subject_token, subject_serial, lost, lost_text, lost_submit, enrol, enrol_text,
+        enrol_submit, unlock, unlock_text, unlock_submit, resume, resume_text, resume_submit,
+        lockout, lockout_text, lockout_submit, hardware, hardware_text, hardware_submit,
+        codes_case, codes_text, codes_submit, case, person, by, opened, decided, decision,
+        carried_out, stopped, enrolled, outcome, case_waiting, case_approved, case_refused,
+        case_done, case_expired, approve, refuse, take, take_hint, ticket, ticket_once,
+        ticket_where, ticket_code, said_waits, said_waits_stopped, said_decided, said_done,
+        said_not_closed, said_half, out_ticket, out_unlocked, out_nothing, out_resumed,
+        out_assigned, out_codes, out_locked_out, out_not_closed, out_half, out_not_possible,
+        out_failed, told_lost, told_enrol, told_unlock, told_resume, told_lockout, told_hardware,
+        told_codes, no_role, no_desk, no_evidence, no_note, no_self, no_own, no_person, no_active,
+        no_subject, no_room, no_more, network_title, network, prove_title, prove_text,
+        prove_submit,
+    }
+    figures: FiguresWords {
+        title, lead, numbers, csv, hours, hours_about, days, days_about, r#in, refused, down,
+        open, open_about, median, p95, reasons, reasons_about, count, enrolment, enrolment_about,
+        enrolled, missing, enrolment_unknown, hour, day, reason, group, nothing,
+    }
 }
 
 #[cfg(test)]

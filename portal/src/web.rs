@@ -5,6 +5,7 @@ mod access;
 mod captive;
 mod cookies;
 mod cross;
+mod desk;
 mod devices;
 mod failed;
 mod follow;
@@ -21,6 +22,7 @@ mod prove;
 mod recovery;
 mod resync;
 mod signins;
+mod since;
 mod statics;
 mod ticket;
 mod times;
@@ -105,6 +107,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/lost", get(lost::show).post(lost::lose))
         .route("/resync", get(resync::show).post(resync::resync))
         .route("/not-me", get(not_me::show).post(not_me::confirm))
+        .merge(desk::routes())
 }
 
 #[cfg(test)]

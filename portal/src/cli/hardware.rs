@@ -21,8 +21,10 @@ use super::{
 };
 use crate::{
     audit::draft,
-    codes, notices, random,
-    store::{Kind, NewToken, StockRow, Stocked, TokenState},
+    codes,
+    desk::{NotGiven, give},
+    notices,
+    store::{StockRow, Stocked},
     tokenfile::{self, Imported, Read, Secrets, Unlock},
 };
 
@@ -258,49 +260,25 @@ async fn list(desk: &Desk) -> Result<()> {
 
 async fn assign(desk: &Desk, serial: &str, user: &str) -> Result<()> {
     let account = desk.account(user).await?;
-    let row = desk.store.in_stock(serial).await?;
-    let row = row.with_context(|| {
-        format!("there is no token {serial:?} in stock; see `hardware list` and `token list`")
-    })?;
-    let tokens = desk.store.tokens_of(&account.id).await?;
-    let live = tokens
-        .iter()
-        .filter(|t| t.is(TokenState::Active) || t.is(TokenState::Suspended));
-    let most = desk.config.limits.tokens_per_user.value();
-    if live.count() >= usize::try_from(most)? {
-        bail!(
-            "{} has {most} tokens already; revoke one first",
-            account.name
-        );
-    }
     let codes = desk.codes().await?;
-    let secret = codes.open(codes::stock_place(serial), &row.secret)?;
-    let id = random::id('t');
-    let (sealed, key_id) = codes.seal_at(codes::place(&id), &secret)?;
-    let recipe = row.kind.parse().map_err(anyhow::Error::msg)?;
-    let new = NewToken {
-        id: &id,
-        user_id: &account.id,
-        user_name: &account.name,
-        name: serial,
-        state: TokenState::Active,
-        secret: &sealed,
-        key_id: &key_id,
-        weak: row.weak,
-        origin: "hardware",
-        handle: None,
-        replaces: None,
-        created: desk.now().as_second(),
-        expires: None,
-        kind: Kind::Imported {
-            recipe,
-            last: row.last,
-            serial: Some(serial),
-        },
+    let now = desk.now().as_second();
+    let given = give((&desk.store, &codes, &desk.config), &account, serial, now);
+    let id = match given.await? {
+        Ok(id) => id,
+        Err(NotGiven::NotInStock) => {
+            bail!("there is no token {serial:?} in stock; see `hardware list` and `token list`")
+        }
+        Err(NotGiven::Full) => {
+            let most = desk.config.limits.tokens_per_user.value();
+            bail!(
+                "{} has {most} tokens already; revoke one first",
+                account.name
+            )
+        }
+        Err(NotGiven::Taken) => {
+            bail!("token {serial} was taken, or the key rotated, at this moment; look again")
+        }
     };
-    if !desk.store.assign_stock(serial, &new).await? {
-        bail!("token {serial} was taken, or the key rotated, at this moment; look again");
-    }
     let mut entry = draft(AuditKind::Token, "assigned");
     entry.user = Some(account.name.clone());
     entry.token = Some(id.clone());

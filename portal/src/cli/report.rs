@@ -31,6 +31,8 @@ pub(super) enum Kind {
     ManyTokens,
     /// Of each group that services admit: people, enrolled, share.
     Enrolment,
+    /// Cases of the help desk: how long until stopped, ticket, another token; see --within.
+    Recoveries,
     /// Exceptions with who approved them and when they end, those that are over, too.
     Exceptions,
 }
@@ -59,7 +61,7 @@ pub(super) struct Asked {
     /// unused: for how long, e.g. 90d or 12w.
     #[arg(long = "for", default_value = "90d", value_parser = Days::parse)]
     unused: Days,
-    /// failures: within how long, e.g. 7d.
+    /// failures, recoveries: within how long, e.g. 7d.
     #[arg(long, default_value = "7d", value_parser = Days::parse)]
     within: Days,
     /// failures: only those that happened so often.
@@ -99,6 +101,7 @@ async fn make(desk: &Desk, asked: &Asked) -> Result<Report> {
         Kind::Unused => reports::unused(store, now - asked.unused.seconds()).await?,
         Kind::Exceptions => reports::exceptions(store, now).await?,
         Kind::ManyTokens => reports::many_tokens(store, i64::from(asked.more_than)).await?,
+        Kind::Recoveries => crate::desk::recoveries(store, now - asked.within.seconds()).await?,
     })
 }
 

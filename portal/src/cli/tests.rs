@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod bulk;
+mod case;
 mod look;
 
 async fn desk(site: &Site) -> Desk {

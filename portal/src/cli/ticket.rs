@@ -1,12 +1,11 @@
-//! `ticket`: issue, list, void. The code has 120 bits, is printed once, and only its hash is kept.
+//! `ticket`: issue, list, void. The code is printed once. Where there is a help desk, a ticket wants
+//! evidence here, too.
 
 use agent_api::AuditKind;
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::{
     Done,
@@ -14,12 +13,10 @@ use super::{
     output::{exact, time},
 };
 use crate::{
-    audit::{clean, draft},
+    audit::draft,
     config::Length,
+    desk::{Issue, Made},
     directory::Account,
-    notices::Kind,
-    random,
-    store::NewTicket,
 };
 
 /// One minute to 24 hours.
@@ -34,6 +31,9 @@ pub(super) enum Verb {
         /// How long it may be used, e.g. 60m; at most 24h.
         #[arg(long = "for", value_parser = TicketLength::parse)]
         length: Option<TicketLength>,
+        /// How it was made sure who the person is: one of `[desk] evidence`.
+        #[arg(long)]
+        evidence: Option<String>,
         /// Who vouched for the person, and how.
         #[arg(long, default_value = "")]
         note: String,
@@ -49,10 +49,18 @@ pub(super) enum Verb {
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
     let done = match verb {
-        Verb::Issue { user, length, note } => {
+        Verb::Issue {
+            user,
+            length,
+            evidence,
+            note,
+        } => {
             let length = length.unwrap_or(desk.config.limits.ticket);
-            match desk.account(&user).await {
-                Ok(account) => issue(desk, &account, length, &note, None).await,
+            match vouched(desk, evidence.as_deref(), &note) {
+                Ok(note) => match desk.account(&user).await {
+                    Ok(account) => issue(desk, &account, length, &note, None).await,
+                    Err(failure) => Err(failure),
+                },
                 Err(failure) => Err(failure),
             }
         }
@@ -63,6 +71,25 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
     done.map(|()| Done::All)
 }
 
+/// The note with the evidence, which is of the list and not left out where there is a help desk.
+fn vouched(desk: &Desk, evidence: Option<&str>, note: &str) -> Result<String> {
+    let listed = desk.config.desk.as_ref().map(|desk| &desk.evidence);
+    match (evidence, listed) {
+        (None, None) => Ok(note.to_owned()),
+        (Some(evidence), None) => Ok(format!("{evidence}: {note}")),
+        (Some(evidence), Some(listed)) if listed.iter().any(|word| word == evidence) => {
+            if note.trim().is_empty() {
+                bail!("say who vouched for the person: --note TEXT");
+            }
+            Ok(format!("{evidence}: {note}"))
+        }
+        (_, Some(listed)) => bail!(
+            "a ticket wants evidence: --evidence {:?}",
+            listed.join(" | ")
+        ),
+    }
+}
+
 #[derive(Serialize)]
 struct Issued<'a> {
     id: &'a str,
@@ -70,13 +97,6 @@ struct Issued<'a> {
     url: String,
     code: &'a str,
     expires: Timestamp,
-}
-
-/// A ticket that was made, with the code that is never seen again.
-pub(super) struct Made {
-    pub(super) id: String,
-    pub(super) code: Zeroizing<String>,
-    pub(super) expires: i64,
 }
 
 /// Where tickets are redeemed.
@@ -92,34 +112,17 @@ pub(super) async fn make(
     note: &str,
     replaces: Option<&str>,
 ) -> Result<Made> {
-    let letters = Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<15>()));
-    let now = desk.now().as_second();
-    let expires = now + length.seconds();
-    let id = random::id('k');
-    let note = clean(note);
-    let new = NewTicket {
-        id: &id,
-        user_id: &account.id,
-        user_name: &account.name,
-        code: random::digest(&letters),
+    let asked = Issue {
+        account,
+        seconds: length.seconds(),
+        note,
         replaces,
-        issued: now,
-        expires,
-        issued_by: &desk.actor,
-        note: &note,
+        by: &desk.actor,
+        request_id: None,
     };
-    desk.store.add_ticket(&new).await?;
-    let mut entry = draft(AuditKind::Ticket, "issued");
-    entry.user = Some(account.name.clone());
-    entry.token = replaces.map(str::to_owned);
-    entry.reason = Some(format!("{id}: {note}"));
-    desk.record(entry).await?;
-    let until = desk.notices.moment(expires);
-    desk.notices
-        .tell(account.into(), Kind::TicketIssued, &[("until", &until)])
-        .await;
-    let code = grouped(&letters);
-    Ok(Made { id, code, expires })
+    let made = crate::desk::issue(desk.means(), &desk.notices, asked).await?;
+    desk.say_where(&made.record);
+    Ok(made)
 }
 
 pub(super) async fn issue(
@@ -129,7 +132,9 @@ pub(super) async fn issue(
     note: &str,
     replaces: Option<&str>,
 ) -> Result<()> {
-    let Made { id, code, expires } = make(desk, account, length, note, replaces).await?;
+    let Made {
+        id, code, expires, ..
+    } = make(desk, account, length, note, replaces).await?;
     let said = Issued {
         id: &id,
         user: &account.name,
@@ -146,18 +151,6 @@ pub(super) async fn issue(
         code.as_str(),
     );
     desk.out.say(&said, &sentence)
-}
-
-/// `ABCD-EFGH-…`.
-fn grouped(letters: &str) -> Zeroizing<String> {
-    let mut out = String::with_capacity(letters.len() * 5 / 4);
-    for (index, letter) in letters.chars().enumerate() {
-        if index > 0 && index % 4 == 0 {
-            out.push('-');
-        }
-        out.push(letter);
-    }
-    Zeroizing::new(out)
 }
 
 #[derive(Serialize)]

@@ -135,6 +135,16 @@ impl Ways {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[FactorKind]> {
         self.0.iter().map(Vec::as_slice)
     }
+
+    /// Err: a sentence about `what`, which asks for too little or for one category twice.
+    pub(super) fn check(&self, what: &str) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Err(format!(
+                "{what} must ask for \"otp\" or \"passkey\"; it asks for nothing"
+            ));
+        }
+        self.0.iter().try_for_each(|list| check_list(what, list))
+    }
 }
 
 impl fmt::Display for Ways {
@@ -174,15 +184,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(super) fn check(&self) -> Result<(), String> {
-        let service = &self.service;
-        if self.factors.0.is_empty() {
-            return Err(format!(
-                "service {service:?} must ask for \"otp\" or \"passkey\"; it asks for nothing"
-            ));
-        }
-        self.factors
-            .iter()
-            .try_for_each(|list| check_list(service, list))
+        self.factors.check(&format!("service {:?}", self.service))
     }
 
     /// True: this entry speaks of requests of `account` from `source`.
@@ -192,19 +194,19 @@ impl Access {
     }
 }
 
-fn check_list(service: &str, list: &[FactorKind]) -> Result<(), String> {
+fn check_list(what: &str, list: &[FactorKind]) -> Result<(), String> {
     for (index, factor) in list.iter().enumerate() {
         let mut rest = list.iter().skip(index + 1);
         if rest.any(|other| other.category() == factor.category()) {
             return Err(format!(
-                "service {service:?} asks for two factors of the same category; \
+                "{what} asks for two factors of the same category; \
                  use one of each, e.g. [\"pwd\", \"otp\"]"
             ));
         }
     }
     if list.iter().all(|f| f.category() == Category::Knowledge) {
         return Err(format!(
-            "service {service:?} must ask for \"otp\" or \"passkey\": a password alone opens nothing"
+            "{what} must ask for \"otp\" or \"passkey\": a password alone opens nothing"
         ));
     }
     Ok(())

@@ -323,3 +323,34 @@ fn two_item_policies_are_taken_for_listed_services() {
     assert!(covers("10.1.1.1"));
     assert!(!covers("192.0.2.1"));
 }
+
+#[test]
+fn a_desk_names_its_people_its_networks_and_who_approves() {
+    let with = |table: &str| parse(&format!("{GOOD}\n[desk]\n{table}"));
+    let config = with("helpdesk_groups = [\"it\"]\nfrom = [\"192.0.2.0/24\"]").unwrap();
+    let desk = config.desk.unwrap();
+    assert_eq!((desk.fresh.seconds(), desk.waits.seconds()), (900, 14_400));
+    assert_eq!(desk.evidence.len(), 3);
+    assert!(desk.is_from("192.0.2.9".parse().unwrap()));
+    assert!(!desk.is_from("198.51.100.9".parse().unwrap()));
+    for (table, what) in [
+        ("helpdesk_groups = [\"it\"]", "missing field `from`"),
+        ("helpdesk_groups = [\"it\"]\nfrom = []", "from must name"),
+        ("from = [\"::/0\"]", "nobody is the desk"),
+        (
+            "helpdesk_groups = [\"it\"]\nfrom = [\"::/0\"]\nsecond_approver = [\"ticket\"]",
+            "nobody could approve",
+        ),
+        (
+            "helpdesk_groups = [\"it\"]\nfrom = [\"::/0\"]\nevidence = []",
+            "evidence needs",
+        ),
+        (
+            "helpdesk_groups = [\"it\"]\nfrom = [\"::/0\"]\nfactors = [\"pwd\"]",
+            "a password alone opens nothing",
+        ),
+    ] {
+        let refused = with(table).unwrap_err();
+        assert!(refused.contains(what), "{refused}");
+    }
+}

@@ -1,4 +1,5 @@
-//! The three cookies: who is logged in, the remembered user name, the chosen language. All are
+//! The four cookies: who is logged in, the remembered user name, the chosen language, and when the
+//! log-in page was asked for. All are
 //! `__Host-`, Secure, HttpOnly and SameSite=Strict.
 
 use data_encoding::BASE64URL_NOPAD;
@@ -9,6 +10,7 @@ use crate::{directory::UserName, text::Language};
 const LOGIN: &str = "__Host-sekisho";
 const NAME: &str = "__Host-sekisho-name";
 const LANGUAGE: &str = "__Host-sekisho-lang";
+const SINCE: &str = "__Host-sekisho-since";
 const HALF_A_YEAR: u32 = 180 * 24 * 3600;
 const RULES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
 
@@ -60,6 +62,20 @@ pub(super) fn end_name() -> HeaderValue {
 
 pub(super) fn set_language(language: Language) -> HeaderValue {
     keep(LANGUAGE, language.tag())
+}
+
+/// When the log-in page was asked for; see `since`.
+pub(super) fn since(headers: &HeaderMap) -> Option<&str> {
+    read(headers, SINCE).filter(|value| value.len() <= 64)
+}
+
+pub(super) fn set_since(value: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{SINCE}={value}; Max-Age=3600; {RULES}"))
+        .unwrap_or(HeaderValue::from_static(""))
+}
+
+pub(super) fn end_since() -> HeaderValue {
+    end(SINCE)
 }
 
 fn keep(name: &str, value: &str) -> HeaderValue {

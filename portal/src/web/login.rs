@@ -15,6 +15,7 @@ use super::{
     failed::{failed, refusal, topic},
     form::Form,
     page::{LoginPage, Notice, render},
+    since,
     ticket::enrol_page,
     visit::Visit,
 };
@@ -32,12 +33,25 @@ use crate::{
 };
 
 /// Pages the language switch may come back to.
-const PAGES: [&str; 8] = [
-    "/", "/access", "/devices", "/logins", "/help", "/ticket", "/lost", "/resync",
+const PAGES: [&str; 10] = [
+    "/",
+    "/access",
+    "/devices",
+    "/logins",
+    "/help",
+    "/ticket",
+    "/lost",
+    "/resync",
+    "/desk",
+    "/desk/figures",
 ];
 
 /// `GET /`.
-pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
+pub(super) async fn show(
+    State(portal): State<Arc<Portal>>,
+    visit: Visit,
+    headers: HeaderMap,
+) -> Response {
     if visit.cookie.is_some() {
         return Redirect::to("/access").into_response();
     }
@@ -55,7 +69,10 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
         .remembered
         .as_ref()
         .map(|name| name.as_str().to_owned());
-    page(&portal, &visit, StatusCode::OK, username, notice)
+    let since = since::begin(&portal, &headers);
+    let since = since.map(|value| (header::SET_COOKIE, value));
+    let page = page(&portal, &visit, StatusCode::OK, username, notice);
+    (AppendHeaders(since), page).into_response()
 }
 
 fn page(
@@ -186,6 +203,7 @@ async fn let_in(
         _ => cookies::name(headers).map(|_| cookies::end_name()),
     };
     let none = form.all("services").any(|word| word == "none");
+    let mut taken = None;
     let words = if none {
         String::new()
     } else {
@@ -207,6 +225,9 @@ async fn let_in(
         if portal.withdraw_if_ended(&live, from, &visit.id).await? {
             return Ok(Redirect::to("/?say=again").into_response());
         }
+        if opened.iter().any(|opened| opened.result.is_ok()) {
+            taken = since::opened(portal, headers);
+        }
         opened_words("opened", &opened)
     };
     let to = match words.is_empty() {
@@ -218,6 +239,7 @@ async fn let_in(
     };
     let cookies: Vec<(HeaderName, HeaderValue)> = std::iter::once(cookies::set_login(&value))
         .chain(remember)
+        .chain(taken)
         .map(|value| (header::SET_COOKIE, value))
         .collect();
     Ok((AppendHeaders(cookies), Redirect::to(&to)).into_response())

@@ -1,6 +1,8 @@
 //! The pages' data. What a template shows is prepared here or in its handler; templates decide
 //! nothing but layout, and everything they print is escaped.
 
+pub(super) mod desk;
+
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::StatusCode;

@@ -16,10 +16,11 @@ use crate::portal::Portal;
 
 const STYLE: &str = include_str!("../../static/style.css");
 const SCRIPT: &str = include_str!("../../static/portal.js");
+const DESK: &str = include_str!("../../static/desk.css");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let digest = [STYLE, SCRIPT, ICON]
+    let digest = [STYLE, SCRIPT, ICON, DESK]
         .iter()
         .fold(Sha256::new(), |hash, text| {
             hash.chain_update(text.as_bytes())
@@ -37,6 +38,7 @@ pub(super) fn version() -> &'static str {
 pub(super) async fn file(State(portal): State<Arc<Portal>>, Path(name): Path<String>) -> Response {
     let (kind, bytes) = match name.as_str() {
         "style.css" => ("text/css; charset=utf-8", STYLE.as_bytes()),
+        "desk.css" => ("text/css; charset=utf-8", DESK.as_bytes()),
         "portal.js" => ("text/javascript; charset=utf-8", SCRIPT.as_bytes()),
         "icon.svg" => ("image/svg+xml", ICON.as_bytes()),
         name => match portal.look.file(name) {

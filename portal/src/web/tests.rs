@@ -3,6 +3,7 @@
 mod access;
 mod captive;
 mod cross;
+mod desk;
 mod enrolment;
 mod follow;
 mod forms;

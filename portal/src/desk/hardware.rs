@@ -1,0 +1,68 @@
+//! Giving a hardware token out of the stock to a person; it counts at once. Nobody sees its secret.
+
+use crate::{
+    codes::{self, Codes},
+    config::Config,
+    directory::Account,
+    portal::Failure,
+    random,
+    store::{Kind, NewToken, Store, StoreError, TokenState},
+};
+
+/// Why nothing was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotGiven {
+    NotInStock,
+    /// The person has as many tokens as allowed.
+    Full,
+    /// Somebody else took it, or the key was rotated, at this moment.
+    Taken,
+}
+
+/// Gives the token with this serial; its id as the person's.
+pub(crate) async fn give(
+    (store, codes, config): (&Store, &Codes, &Config),
+    account: &Account,
+    serial: &str,
+    now: i64,
+) -> Result<Result<String, NotGiven>, Failure> {
+    let Some(row) = store.in_stock(serial).await? else {
+        return Ok(Err(NotGiven::NotInStock));
+    };
+    let tokens = store.tokens_of(&account.id).await?;
+    let live = tokens
+        .iter()
+        .filter(|t| t.is(TokenState::Active) || t.is(TokenState::Suspended));
+    let most = usize::try_from(config.limits.tokens_per_user.value()).unwrap_or(1);
+    if live.count() >= most {
+        return Ok(Err(NotGiven::Full));
+    }
+    let secret = codes.open(codes::stock_place(serial), &row.secret)?;
+    let id = random::id('t');
+    let (sealed, key_id) = codes.seal_at(codes::place(&id), &secret)?;
+    let recipe = row.kind.parse().map_err(StoreError::Value)?;
+    let new = NewToken {
+        id: &id,
+        user_id: &account.id,
+        user_name: &account.name,
+        name: serial,
+        state: TokenState::Active,
+        secret: &sealed,
+        key_id: &key_id,
+        weak: row.weak,
+        origin: "hardware",
+        handle: None,
+        replaces: None,
+        created: now,
+        expires: None,
+        kind: Kind::Imported {
+            recipe,
+            last: row.last,
+            serial: Some(serial),
+        },
+    };
+    Ok(match store.assign_stock(serial, &new).await? {
+        true => Ok(id),
+        false => Err(NotGiven::Taken),
+    })
+}
