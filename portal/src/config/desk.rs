@@ -10,6 +10,7 @@ use super::{
     FactorKind, Ways,
     units::{Length, Whole},
 };
+use crate::directory::Account;
 
 /// What may need a second person, by its word in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -120,6 +121,17 @@ impl Desk {
     }
 
     /// True: the desk may be used from there.
+    /// True: the person has a role at the desk.
+    pub(crate) fn has(&self, account: &Account) -> bool {
+        [
+            &self.helpdesk_groups,
+            &self.approver_groups,
+            &self.auditor_groups,
+        ]
+        .into_iter()
+        .any(|groups| account.is_in_any(groups))
+    }
+
     pub(crate) fn is_from(&self, address: IpAddr) -> bool {
         self.from.iter().any(|network| network.contains(&address))
     }

@@ -71,19 +71,19 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
             Notice::info(fill(text, &[("from", &proven), ("address", &address)])).see("address"),
         );
     }
-    let standings = match from {
-        Some(from) => standings(portal, cookie, from).await,
-        None => Ok(Vec::new()),
+    let mine = match from {
+        Some(from) => mine(portal, cookie, from).await,
+        None => Ok(Mine::default()),
     };
     let held = grants::held_by(portal.grants.as_ref(), cookie.user_name(), None).await;
-    let (standings, held) = match (standings, held) {
-        (Ok(standings), Ok(held)) => (standings, held),
-        (standings, held) => {
-            let failure = standings.err().or(held.err().map(Failure::from));
+    let (Mine { standings, desk }, held) = match (mine, held) {
+        (Ok(mine), Ok(held)) => (mine, held),
+        (mine, held) => {
+            let failure = mine.err().or(held.err().map(Failure::from));
             tracing::warn!(request = %visit.id, ?failure, "my access is shown without grants");
             page.notices
                 .push(Notice::bad(&words.access.unknown).see("down"));
-            (Vec::new(), Vec::new())
+            (Mine::default(), Vec::new())
         }
     };
     let now = portal.now();
@@ -112,6 +112,7 @@ async fn page(portal: &Portal, visit: &Visit, cookie: &LiveCookie) -> Result<Res
         follow: portal.config.portal.follow,
         shared,
         families,
+        desk,
     };
     Ok(render(visit, StatusCode::OK, &page))
 }
@@ -159,24 +160,26 @@ async fn shared_words(
     )
 }
 
+/// What the directory's groups of now make of somebody.
+#[derive(Default)]
+struct Mine {
+    standings: Vec<Standing>,
+    /// There is a help desk for them here.
+    desk: bool,
+}
+
 /// What is for the person from here, by the directory's groups of now.
-async fn standings(
-    portal: &Portal,
-    cookie: &LiveCookie,
-    from: ClientAddr,
-) -> Result<Vec<Standing>, Failure> {
+async fn mine(portal: &Portal, cookie: &LiveCookie, from: ClientAddr) -> Result<Mine, Failure> {
     let Some(account) = portal.account_of(cookie).await? else {
-        return Ok(Vec::new());
+        return Ok(Mine::default());
     };
     let services = portal.grants.services().await?;
     let (rules, shown) = (&portal.config.access, portal.shown(cookie).await?);
-    Ok(access::standings(
-        &services,
-        &account,
-        rules,
-        from.ip(),
-        &shown,
-    ))
+    let desk = portal.config.desk.as_ref();
+    Ok(Mine {
+        standings: access::standings(&services, &account, rules, from.ip(), &shown),
+        desk: desk.is_some_and(|desk| desk.has(&account) && desk.is_from(from.ip())),
+    })
 }
 
 fn rows(

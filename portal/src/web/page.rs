@@ -217,6 +217,8 @@ pub(super) struct AccessPage<'a> {
     /// What is known of others at this address.
     pub(super) shared: Option<String>,
     pub(super) families: Option<FamiliesPart>,
+    /// They are of the help desk.
+    pub(super) desk: bool,
 }
 
 impl AccessPage<'_> {

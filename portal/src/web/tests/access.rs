@@ -306,3 +306,25 @@ async fn a_cookie_ends_with_the_token_it_was_made_with() {
         StatusCode::OK
     );
 }
+
+#[tokio::test]
+async fn the_help_desk_is_shown_to_its_people_in_its_networks_only() {
+    let desk = "[desk]\nhelpdesk_groups = [\"admins\"]\nfrom = [\"192.0.2.0/24\"]\n";
+    let site = Site::new(desk).await;
+    let sees = async |name: &str, source: &str| {
+        let (_, seed) = site.token(name).await;
+        let (password, code) = (format!("password of {name}"), site.code(&seed));
+        let form = [
+            ("username", name),
+            ("password", password.as_str()),
+            ("code", code.as_str()),
+        ];
+        let got = site.send(Ask::post("/login", &form).from(source)).await;
+        let cookie = got.cookie().unwrap();
+        let page = Ask::page("/access").as_(&cookie).from(source);
+        site.send(page).await.body.contains("href=\"/desk\"")
+    };
+    assert!(sees("bob", "192.0.2.7").await);
+    assert!(!sees("bob", "198.51.100.9").await);
+    assert!(!sees("alice", "192.0.2.8").await);
+}
