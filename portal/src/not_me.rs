@@ -50,6 +50,10 @@ impl Portal {
         if link.is_empty() || link.len() > LINK_MAX {
             return Ok(NotMe::Over);
         }
+        // Anybody may try: what is not there must not take the writer.
+        if !self.link_works(link).await? {
+            return Ok(NotMe::Over);
+        }
         let now = self.now().as_second();
         match self.store.take_link(&random::digest(link), now).await? {
             Some(halted) => self.halt(&halted, from, request_id).await,

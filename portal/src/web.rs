@@ -31,7 +31,9 @@ mod visit;
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::Request,
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -53,12 +55,24 @@ pub(crate) fn router(portal: Arc<Portal>) -> Router {
     pages
         .fallback(async || failed::Kind::NotFound)
         .method_not_allowed_fallback(async || failed::Kind::Method)
+        .layer(middleware::from_fn(to_the_end))
         .layer(middleware::from_fn_with_state(
             portal.clone(),
             failed::dress,
         ))
         .layer(middleware::from_fn_with_state(policy, headers::secure))
         .with_state(portal)
+}
+
+/// What was begun is carried through, with its record and what follows from it, even when the
+/// browser goes away meanwhile: a link that is used up must have closed what it was for.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if request.method() != http::Method::POST {
+        return next.run(request).await;
+    }
+    let work = tokio::spawn(next.run(request));
+    work.await
+        .unwrap_or_else(|_| failed::Kind::Down.into_response())
 }
 
 /// Refuses what another site makes a browser send, but for the portal's own other names.

@@ -167,7 +167,7 @@ impl Engine {
             let message = "this kind of event is written by the agent itself, nobody else";
             return Err(problem(ProblemCode::Forbidden, message));
         }
-        let refused = draft.outcome != "ok";
+        let folds = caller.role == Role::Portal && strangers_can_cause(&draft);
         let cut = |text: Option<String>| text.map(cut);
         let actor = match caller.role {
             Role::Portal => caller.name(),
@@ -186,12 +186,29 @@ impl Engine {
             request_id: cut(draft.request_id),
             count: 1,
         };
-        let written = if refused {
+        let written = if folds {
             self.note_refusal(entry).await
         } else {
             self.note(entry).await
         };
         written.map_err(|error| error.0)
+    }
+}
+
+/// Whether anybody at all can cause such a record, as often as they like: attempts that failed. What
+/// people prove, what a desk or an operator does, and what ends somebody's access is never folded
+/// away behind a flood of those.
+fn strangers_can_cause(draft: &AuditDraft) -> bool {
+    let outcome = draft.outcome.as_str();
+    match draft.kind {
+        AuditKind::Login => !matches!(
+            outcome,
+            "ok" | "enrol" | "one-more-proof" | "moved" | "joined"
+        ),
+        AuditKind::Ticket => !matches!(outcome, "issued" | "used" | "void" | "lost" | "recovered"),
+        // Two codes that brought no token back into step.
+        AuditKind::Token => draft.source.is_some() && draft.token.is_none(),
+        _ => false,
     }
 }
 

@@ -1,10 +1,7 @@
 //! The numbers behind the pictures: spans of time as people count them, log-ins by result, how long
 //! people took, and who is enrolled. Pure but for the list of the enrolled, which is kept a while.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
@@ -182,19 +179,20 @@ pub(crate) type Enrolled = Option<Vec<Bars>>;
 
 /// The last list.
 #[derive(Debug, Default)]
-pub(crate) struct Enrolment(Mutex<Option<(i64, Enrolled)>>);
+pub(crate) struct Enrolment(tokio::sync::Mutex<Option<(i64, Enrolled)>>);
 
 impl Portal {
-    /// By group that a service admits; at most ten minutes old.
+    /// By group that a service admits; at most ten minutes old. One list at a time: whoever asks
+    /// meanwhile waits for it, and one that failed is not tried again at once.
     pub(crate) async fn enrolled(&self) -> Result<Enrolled, Failure> {
         let now = self.now().as_second();
-        let kept = &self.desk.enrolment.0;
-        let last = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, bars)) = last
+        let mut kept = self.desk.enrolment.0.lock().await;
+        if let Some((at, bars)) = kept.as_ref()
             && now - at < KEPT
         {
-            return Ok(bars);
+            return Ok(bars.clone());
         }
+        *kept = Some((now, None));
         let services = self.grants.services().await?;
         let bars = match self.directory.list(PEOPLE_MAX).await? {
             Some(people) => {
@@ -203,7 +201,7 @@ impl Portal {
             }
             None => None,
         };
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, bars.clone()));
+        *kept = Some((now, bars.clone()));
         Ok(bars)
     }
 }

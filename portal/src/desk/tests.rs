@@ -503,3 +503,39 @@ fn every_act_is_of_some_case() {
         assert_eq!(CaseKind::of_word(kind.word()), Some(kind));
     }
 }
+
+#[tokio::test]
+async fn what_was_asked_for_before_a_lock_out_is_not_carried_out_after_it() {
+    let site = desk::site("second_approver = [\"ticket\"]").await;
+    let case = waits(open(&site, &carol(), CaseKind::Enrol, "alice", "").await);
+    let store = &site.portal.store;
+    store
+        .suspend_all("u-alice", "this was not me", NOW)
+        .await
+        .unwrap();
+    assert_eq!(state(&site, &case).await, CaseState::Refused);
+    let late = decide(&site, &dave(), &case, Decision::Approve).await;
+    assert_eq!(late.unwrap_err(), Refused::Over);
+}
+
+#[tokio::test]
+async fn the_desk_resumes_only_what_it_stopped_itself_and_nobody_stopped_since() {
+    let site = desk::site("").await;
+    let (own, _) = site.token("alice").await;
+    let (other, _) = site.token("alice").await;
+    let store = &site.portal.store;
+    let by = crate::store::SuspendedBy::User;
+    assert!(store.suspend_token(&own, by, None).await.unwrap());
+    open(&site, &carol(), CaseKind::Lost, "alice", "")
+        .await
+        .unwrap();
+    let stopped = store.stopped_by_desk("u-alice").await.unwrap();
+    assert_eq!(
+        stopped,
+        [other.clone()],
+        "not what she reported stolen herself"
+    );
+    store.suspend_all("u-alice", "leaver", NOW).await.unwrap();
+    assert!(store.stopped_by_desk("u-alice").await.unwrap().is_empty());
+    assert!(!store.resume_for_desk(&other, "u-alice").await.unwrap());
+}

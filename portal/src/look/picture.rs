@@ -112,7 +112,8 @@ fn check_svg(bytes: &[u8]) -> Result<(), String> {
                 "it has an element <{name}>; only drawings are taken"
             ));
         }
-        if name == "style" && loads(node.text().unwrap_or_default()) {
+        let mut texts = node.descendants().filter_map(|node| node.text());
+        if name == "style" && texts.any(loads) {
             return Err("its style loads something; only what is in the file is taken".into());
         }
         for attribute in node.attributes() {

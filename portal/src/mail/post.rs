@@ -121,6 +121,8 @@ fn judge(server: &str, error: &smtp::Error) -> Posted {
         Some(421 | 454 | 530..=538) => Posted::ServerDown(said),
         Some(500..) => Posted::Never(said),
         Some(_) => Posted::Later(said),
+        // An address that this server cannot be told, for instance: about this mail.
+        None if error.is_client() => Posted::Later(said),
         None => Posted::ServerDown(said),
     }
 }

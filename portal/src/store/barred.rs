@@ -55,6 +55,16 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
+            "UPDATE cases SET state = 'refused', decided = $3, decided_by = 'a lock-out'
+             WHERE (user_id = $1 OR user_name = $2 COLLATE NOCASE)
+               AND state IN ('waiting', 'approved') AND kind <> 'lockout'",
+        )
+        .bind(user_id)
+        .bind(user_name)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
             "DELETE FROM recovery_sets WHERE user_id = $1 OR user_name = $2 COLLATE NOCASE",
         )
         .bind(user_id)

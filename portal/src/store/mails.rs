@@ -104,9 +104,10 @@ impl Store {
         Ok(())
     }
 
-    /// Notices whose time has come, those that matter first, then the oldest.
+    /// Notices whose time has come, those that matter first, then those that failed least: one that
+    /// is stuck must not hold up the others.
     pub(crate) async fn due_mails(&self, now: i64, limit: i64) -> Result<Vec<MailRow>, StoreError> {
-        let rest = "WHERE due <= $1 ORDER BY important DESC, id LIMIT $2";
+        let rest = "WHERE due <= $1 ORDER BY important DESC, tries, id LIMIT $2";
         Ok(sqlx::query_as(select(rest))
             .bind(now)
             .bind(limit)

@@ -80,9 +80,13 @@ pub(super) async fn suspend(
     .execute(&mut **transaction)
     .await?;
     let tokens = sqlx::query(
-        "UPDATE tokens SET state = 'suspended', suspended_by = 'operator', suspended_why = $2
-             WHERE user_id = $1 AND (state = 'active'
-                OR (state = 'suspended' AND suspended_by = 'user'))",
+        "UPDATE tokens SET state = 'suspended', suspended_by = 'operator',
+             -- Only what the desk itself stopped may be resumed by it: not what the person did, and
+             -- nothing after somebody else found a reason.
+             suspended_why = CASE WHEN state = 'active' THEN $2 ELSE 'before; ' || $2 END
+         WHERE user_id = $1 AND (state = 'active'
+            OR (state = 'suspended' AND (suspended_by = 'user'
+                OR (suspended_why LIKE 'desk %' AND $2 NOT LIKE 'desk %'))))",
     )
     .bind(user_id)
     .bind(why)
@@ -98,6 +102,16 @@ pub(super) async fn suspend(
     sqlx::query(
         "UPDATE exceptions SET ended = $2, ended_by = 'a lock-out'
          WHERE user_id = $1 AND ended IS NULL",
+    )
+    .bind(user_id)
+    .bind(now)
+    .execute(&mut **transaction)
+    .await?;
+    // What the desk was asked for before must not undo this. A lost phone is what it may be about.
+    sqlx::query(
+        "UPDATE cases SET state = 'refused', decided = $2, decided_by = 'a lock-out'
+         WHERE user_id = $1 AND state IN ('waiting', 'approved')
+           AND kind NOT IN ('lost', 'lockout')",
     )
     .bind(user_id)
     .bind(now)

@@ -150,11 +150,12 @@ impl Store {
         asking: Option<&[u8]>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        // An operator's suspension also takes over a person's own.
+        // An operator's suspension also takes over a person's own, and the desk's.
         let done = sqlx::query(
-            "UPDATE tokens SET state = 'suspended', suspended_by = $2
+            "UPDATE tokens SET state = 'suspended', suspended_by = $2, suspended_why = NULL
              WHERE id = $1 AND (state = 'active'
-                OR (state = 'suspended' AND suspended_by = 'user' AND $2 = 'operator'))",
+                OR (state = 'suspended' AND $2 = 'operator'
+                    AND (suspended_by = 'user' OR suspended_why LIKE 'desk %')))",
         )
         .bind(id)
         .bind(by.name())

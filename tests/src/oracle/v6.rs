@@ -84,6 +84,10 @@ impl<'a> Chain<'a> {
                 let field = u16_at(header, 2)?;
                 let id = u32::from(u16_at(header, 4)?) << 16 | u32::from(u16_at(header, 6)?);
                 let offset = u64::from(field & 0xfff8);
+                // A fragment is told by its identification, which must be within reach, too.
+                if (offset > 0 || field & 1 == 1) && at + 4 > REACH {
+                    return None;
+                }
                 let length = u64::try_from(behind.len()).ok()?;
                 if offset > 0 {
                     return Some(Contents::Later {

@@ -101,3 +101,28 @@ async fn listeners_hear_every_record() {
     let heard = events.recv().await.unwrap();
     assert_eq!((heard.seq, heard.kind), (1, AuditKind::Grant));
 }
+
+#[tokio::test]
+async fn what_a_desk_does_is_written_in_full_behind_a_flood() {
+    let world = World::new().await;
+    for n in 0..300 {
+        let failed = failed_login(&format!("u{n}"));
+        world.engine.write_draft(&PORTAL, failed).await.unwrap();
+    }
+    for (kind, outcome) in [
+        (AuditKind::User, "case-opened"),
+        (AuditKind::Ticket, "issued"),
+        (AuditKind::Lockout, "not-me"),
+        (AuditKind::Login, "one-more-proof"),
+    ] {
+        let draft = AuditDraft {
+            kind,
+            outcome: outcome.into(),
+            ..failed_login("alice")
+        };
+        world.engine.write_draft(&PORTAL, draft).await.unwrap();
+        let last = world.audit().await.pop().unwrap();
+        let said = (last.kind, last.outcome.as_str(), last.user.as_deref());
+        assert_eq!(said, (kind, outcome, Some("alice")));
+    }
+}

@@ -64,6 +64,16 @@ async fn opened(
     match tools.open(&officer.by(&visit.id), wish).await? {
         Ok(came) => answer(portal, visit, officer, came).await,
         Err(refused) => {
+            // The page shows the person like any look-up, so it counts as one.
+            if !portal
+                .desk
+                .looks
+                .count(officer.id(), portal.now().as_second())
+            {
+                return Ok(person::too_many(portal, visit));
+            }
+            let looked = officer.by(&visit.id).looked(&whom);
+            portal.audit.write(looked).await?;
             let words = &portal.texts.of(visit.language).desk;
             let notice = Some(Notice::bad(refused.sentence(words)));
             person::page(portal, visit, officer, &whom, status(refused), notice).await

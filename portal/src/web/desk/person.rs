@@ -53,19 +53,12 @@ async fn shown(
     officer: &Officer,
     name: &str,
 ) -> Result<Response, Failure> {
-    let words = &portal.texts.of(visit.language).desk;
     if !portal
         .desk
         .looks
         .count(officer.id(), portal.now().as_second())
     {
-        let message = MessagePage {
-            title: &words.title,
-            text: &words.too_many,
-            link: Some(("/desk", &words.home)),
-            page: visit.page(portal, "/desk"),
-        };
-        return Ok(render(visit, StatusCode::TOO_MANY_REQUESTS, &message));
+        return Ok(too_many(portal, visit));
     }
     let Some(whom) = portal.tools().whom(name).await? else {
         return Ok(Kind::NotFound.into_response());
@@ -73,6 +66,18 @@ async fn shown(
     let by = officer.by(&visit.id);
     portal.audit.write(by.looked(&whom)).await?;
     page(portal, visit, officer, &whom, StatusCode::OK, None).await
+}
+
+/// The page that says that somebody looked up too many people.
+pub(super) fn too_many(portal: &Portal, visit: &Visit) -> Response {
+    let words = &portal.texts.of(visit.language).desk;
+    let message = MessagePage {
+        title: &words.title,
+        text: &words.too_many,
+        link: Some(("/desk", &words.home)),
+        page: visit.page(portal, "/desk"),
+    };
+    render(visit, StatusCode::TOO_MANY_REQUESTS, &message)
 }
 
 /// The page, with a notice where something was refused.

@@ -344,3 +344,25 @@ async fn no_secret_is_in_what_debug_prints() {
     }
     assert!(printed.contains("Test site"), "it does print the rest");
 }
+
+#[tokio::test]
+async fn what_was_begun_is_carried_through_when_the_browser_goes_away() {
+    let site = Site::new("").await;
+    let (_, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    assert_eq!(site.agent.open().len(), 2);
+    let mut request = Box::pin(site.send(Ask::post("/logoff", &[]).as_(&cookie)));
+    tokio::select! {
+        biased;
+        _ = &mut request => panic!("it was done before it could be left"),
+        () = std::future::ready(()) => {}
+    }
+    drop(request);
+    for _ in 0..200 {
+        if site.agent.open().is_empty() && site.agent.outcomes().last().unwrap() == "ok" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(site.agent.open().is_empty(), "log-off was left half-way");
+}
