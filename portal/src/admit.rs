@@ -97,6 +97,16 @@ impl Portal {
         Ok(())
     }
 
+    /// Takes the count of this one attempt back, and no other.
+    pub(crate) async fn uncount(&self, typed: &UserName, own: &str) -> Result<(), Failure> {
+        let (typed, own) = (typed.lower(), own.to_lowercase());
+        self.store.uncount_attempt(&self.wait_key(&typed)).await?;
+        if own != typed {
+            self.store.uncount_attempt(&self.wait_key(&own)).await?;
+        }
+        Ok(())
+    }
+
     /// Counts a source that goes on although it must wait, and when it has gone on for too long,
     /// asks the agent to shut it out. The refusal does not wait for that.
     pub(crate) fn raise_shield(&self, from: ClientAddr) {

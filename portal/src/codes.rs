@@ -122,38 +122,49 @@ impl Codes {
         Ok(Err(refused))
     }
 
-    /// Takes two codes in a row, far beyond reach, and goes on from there. Both must be later than
-    /// what was taken before. None: they are of none of the person's tokens.
-    pub(crate) async fn resync(
+    /// Which of the person's tokens two codes in a row are of, far beyond reach. Nothing is taken yet.
+    /// Apps are left out: their clocks are the phones', and a code that somebody saw must not serve
+    /// for longer.
+    pub(crate) async fn find_pair(
         &self,
         user_id: &str,
-        (first, second): (&Code, &Code),
+        pair: (&Code, &Code),
         now: Timestamp,
-    ) -> Result<Option<String>, CodesError> {
+    ) -> Result<Option<TokenRow>, CodesError> {
         for token in self.store.active_tokens(user_id).await? {
-            if self.resync_one(&token, (first, second), now).await? {
-                return Ok(Some(token.id));
+            if token.serial.is_some() && self.pair_of(&token, pair, now)?.is_some() {
+                return Ok(Some(token));
             }
         }
         Ok(None)
     }
 
-    /// The same for one token. False: they are not its.
+    /// The step of the second code and the drift, if both are later than what was taken before.
+    fn pair_of(
+        &self,
+        token: &TokenRow,
+        pair: (&Code, &Code),
+        now: Timestamp,
+    ) -> Result<Option<(i64, i64)>, CodesError> {
+        let Some(recipe) = token.recipe()? else {
+            return Ok(None);
+        };
+        let (seed, position) = (self.seed(token)?, token.position());
+        let found = recipe.step_of_pair(&seed, pair, now, position);
+        let step = found.filter(|step| *step - 1 > position.last);
+        Ok(step.map(|step| (step, recipe.drift(step, now))))
+    }
+
+    /// Takes two codes of a token, and goes on from there. False: they are not its, or used.
     pub(crate) async fn resync_one(
         &self,
         token: &TokenRow,
         pair: (&Code, &Code),
         now: Timestamp,
     ) -> Result<bool, CodesError> {
-        let Some(recipe) = token.recipe()? else {
+        let Some((step, drift)) = self.pair_of(token, pair, now)? else {
             return Ok(false);
         };
-        let (seed, position) = (self.seed(token)?, token.position());
-        let found = recipe.step_of_pair(&seed, pair, now, position);
-        let Some(step) = found.filter(|step| *step - 1 > position.last) else {
-            return Ok(false);
-        };
-        let drift = recipe.drift(step, now);
         let done = self
             .store
             .resync_token(&token.id, step, drift, now.as_second());

@@ -11,6 +11,7 @@ use crate::{
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     proof::PasswordPassed,
+    store::TokenState,
 };
 
 /// What happened to the authenticator.
@@ -93,6 +94,10 @@ impl Portal {
         if self.config.recovery.opens == Opens::Nothing {
             return Ok(Err(Refusal::generic("no-recovery-codes-here")));
         }
+        let before = self.store.tokens_of(&account.id).await?;
+        if lost == Lost::Gone && !self.has_room(&before, None) {
+            return Ok(Err(Refusal::generic("too-many-tokens")));
+        }
         let (passed, used) = match self.recover(account, typed.password, code, trace).await? {
             Ok(both) => both,
             Err(refusal) => return Ok(Err(refusal)),
@@ -102,8 +107,15 @@ impl Portal {
             Lost::Stolen => self.stop(&passed, typed.request_id).await?,
             Lost::Gone => (0, Some(0)),
         };
+        // There is always room for another one in the place of a lost one.
+        let mine = self.store.tokens_of(&passed.account().id).await?;
+        let stopped = mine
+            .iter()
+            .find(|token| token.is(TokenState::Suspended) && token.own_suspension());
+        let full = lost == Lost::Stolen && !self.has_room(&mine, None);
+        let replaces = stopped.filter(|_| full).map(|token| token.id.as_str());
         let offer = self
-            .offer(passed.account(), Origin::Recovery, None)
+            .offer(passed.account(), Origin::Recovery, replaces)
             .await?
             .ok();
         Ok(Ok(Found {

@@ -256,7 +256,7 @@ impl Portal {
             expires: None,
             kind: Kind::Passkey(passkey.cred_id()),
         };
-        if !self.store.add_token(&new).await? {
+        if !self.store.add_token_of(&new, cookie.hash()).await? {
             return Ok(Made::NotFitting);
         }
         let mut record = draft(AuditKind::Token, "enrolled");

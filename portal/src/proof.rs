@@ -44,6 +44,12 @@ impl Factors {
             || (self.contains(FactorKind::Pwd) && self.contains(FactorKind::Otp))
     }
 
+    /// True: something held was shown.
+    pub(crate) fn has_held(&self) -> bool {
+        let mut kinds = self.0.iter();
+        kinds.any(|kind| kind.category() == Category::Possession)
+    }
+
     /// With something held in the place of what was held before.
     pub(crate) fn with_held(&self, kind: FactorKind) -> Self {
         let known = self.0.iter().copied();

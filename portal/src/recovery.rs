@@ -127,11 +127,13 @@ fn grouped(letters: &str) -> Zeroizing<String> {
 }
 
 impl Portal {
-    /// Makes a new set; the one before is void in the same moment. To be shown once.
+    /// Makes a new set; the one before is void in the same moment. To be shown once. None: the cookie
+    /// that asks for it ended meanwhile.
     pub(crate) async fn new_recovery_codes(
         &self,
         (user_id, user_name): (&str, &str),
-    ) -> Result<Vec<Zeroizing<String>>, Failure> {
+        asking: Option<&[u8]>,
+    ) -> Result<Option<Vec<Zeroizing<String>>>, Failure> {
         let codes: Vec<_> = (0..CODES)
             .map(|_| Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<BYTES>())))
             .collect();
@@ -140,14 +142,17 @@ impl Portal {
         let set = random::id('r');
         let now = self.now().as_second();
         let person = (user_id, user_name);
-        self.store
-            .replace_recovery_set(&set, person, &salt, &hashes, now)
-            .await?;
+        let made = self
+            .store
+            .replace_recovery_set(&set, person, (&salt, &hashes), asking, now);
+        if !made.await? {
+            return Ok(None);
+        }
         let mut record = draft(AuditKind::Token, "recovery-codes-made");
         record.user = Some(user_name.to_owned());
         record.token = Some(set);
         self.audit.write(record).await?;
-        Ok(codes.iter().map(|code| grouped(code)).collect())
+        Ok(Some(codes.iter().map(|code| grouped(code)).collect()))
     }
 
     /// Whether a code is one of this person's that was not used yet. Takes as long for somebody who

@@ -64,12 +64,15 @@ impl Portal {
         let (Some(first), Some(next)) = (first, Code::parse(next)) else {
             return Ok(Err(Refusal::generic("wrong-code")));
         };
-        // Who has both codes has the token: the password keeps this from telling that they are right.
-        let pair = self.codes.resync(&account.id, (&first, &next), self.now());
-        let Some(token) = pair.await? else {
+        // Looked at first, so that wrong ones cost no bind; taken last, so that nobody moves a token
+        // without the password.
+        let found = self
+            .codes
+            .find_pair(&account.id, (&first, &next), self.now())
+            .await?;
+        let Some(token) = found else {
             return Ok(Err(Refusal::generic("wrong-code")));
         };
-        trace.token = Some(token);
         let Some(password) = Password::parse(typed.password) else {
             return Ok(Err(Refusal::generic("bad-password-shape")));
         };
@@ -77,6 +80,14 @@ impl Portal {
             Ok(passed) => passed,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let taken = self
+            .codes
+            .resync_one(&token, (&first, &next), self.now())
+            .await?;
+        if !taken {
+            return Ok(Err(Refusal::generic("used-code")));
+        }
+        trace.token = Some(token.id);
         self.forgive(&name, &passed.account().name).await?;
         Ok(Ok(()))
     }

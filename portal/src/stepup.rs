@@ -103,6 +103,7 @@ impl Portal {
         if held.is_none() && password.is_none() {
             return Ok(Err(Refusal::generic("nothing-shown")));
         }
+        let by_held = held.is_some();
         let shown = held.map(More::Held).into_iter();
         let mut raised: Option<(String, LiveCookie)> = None;
         for more in shown.chain(password.map(More::Password)) {
@@ -112,7 +113,10 @@ impl Portal {
                 return Ok(Ok(None));
             }
         }
-        self.forgive(&name, cookie.user_name()).await?;
+        match by_held {
+            true => self.forgive(&name, cookie.user_name()).await?,
+            false => self.uncount(&name, cookie.user_name()).await?,
+        }
         Ok(Ok(raised))
     }
 

@@ -222,7 +222,7 @@ async fn tokens_are_suspended_resumed_and_revoked_in_their_order_only() {
         !site
             .portal
             .store
-            .resume_token(&id, SuspendedBy::User)
+            .resume_token(&id, SuspendedBy::User, None)
             .await
             .unwrap()
     );

@@ -281,7 +281,11 @@ async fn change(desk: &Desk, id: &str, change: Change) -> Result<()> {
                 .suspend_token(id, SuspendedBy::Operator, None)
                 .await?
         }
-        Change::Resume => desk.store.resume_token(id, SuspendedBy::Operator).await?,
+        Change::Resume => {
+            desk.store
+                .resume_token(id, SuspendedBy::Operator, None)
+                .await?
+        }
         Change::Revoke => desk.store.revoke_token(id, None).await?,
     };
     let word = change.word();

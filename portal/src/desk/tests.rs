@@ -433,8 +433,8 @@ async fn a_wait_is_lifted_and_recovery_codes_are_void() {
         .replace_recovery_set(
             "r-1",
             ("u-alice", "alice"),
-            b"salt",
-            &[b"hash".to_vec()],
+            (b"salt", &[b"hash".to_vec()]),
+            None,
             NOW,
         )
         .await
@@ -532,7 +532,7 @@ async fn the_desk_resumes_only_what_it_stopped_itself_and_nobody_stopped_since()
     let stopped = store.stopped_by_desk("u-alice").await.unwrap();
     assert_eq!(
         stopped,
-        [other.clone()],
+        std::slice::from_ref(&other),
         "not what she reported stolen herself"
     );
     store.suspend_all("u-alice", "leaver", NOW).await.unwrap();

@@ -164,3 +164,18 @@ fn networks_are_named_and_nothing_is_everywhere_by_mistake() {
     assert_eq!(some.to_string().parse::<Sources>().unwrap(), some);
     assert!(Sources::any().covers("203.0.113.1".parse().unwrap()));
 }
+
+#[tokio::test]
+async fn a_log_in_by_an_exception_forgives_no_guessed_codes() {
+    let site = Site::new("").await;
+    site.token("alice").await;
+    except(&site, "web", "192.0.2.0/24", 36_000).await;
+    let mut waits = 0;
+    for _ in 0..6 {
+        let guess = site.log_in("alice", RIGHT, "000000").await;
+        waits += i32::from(guess.status == StatusCode::TOO_MANY_REQUESTS);
+        site.log_in("alice", RIGHT, "").await;
+        site.clock.advance(1);
+    }
+    assert!(waits > 0, "codes can be guessed without end");
+}

@@ -45,6 +45,12 @@ impl Portal {
                 {
                     self.directory.pretend(&password).await?;
                 }
+                if let (Second::Recovery(code), Opens::Unlock) =
+                    (typed.second, self.config.recovery.opens)
+                {
+                    // As long as for somebody who exists.
+                    self.recovery_fits("", code).await?;
+                }
                 return Ok(Err(Refusal::generic("unknown-user")));
             }
         };
@@ -63,8 +69,11 @@ impl Portal {
                 Err(outcome) => return Ok(outcome),
             },
             Second::Passkey { .. } => match passkey {
-                Some(passed) => self.beside(account, typed, passed.into(), trace).await?,
-                None => Err(Refusal::generic("wrong-passkey")),
+                // Somebody else's passkey costs no bind, and locks nobody's account.
+                Some(passed) if passed.user_id() == account.id => {
+                    self.beside(account, typed, passed.into(), trace).await?
+                }
+                _ => Err(Refusal::generic("wrong-passkey")),
             },
             Second::Recovery(_) if self.config.recovery.opens != Opens::Unlock => {
                 Err(Refusal::generic("recovery-code-not-for-this"))
@@ -76,7 +85,11 @@ impl Portal {
         };
         Ok(match evidence.map(FactorsPassed::new) {
             Ok(Some(proof)) => {
-                self.forgive(&name, proof.user()).await?;
+                // A password alone forgives no guessed codes; it only does not count itself.
+                match proof.factors().has_held() {
+                    true => self.forgive(&name, proof.user()).await?,
+                    false => self.uncount(&name, proof.user()).await?,
+                }
                 Ok(Outcome::In(proof))
             }
             Ok(None) => Err(Refusal::generic("account-not-active")),

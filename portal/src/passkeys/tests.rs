@@ -223,3 +223,50 @@ async fn without_a_name_there_are_no_passkeys() {
     let page = site.send(Ask::page("/")).await;
     assert!(!page.body.contains("data-passkey-log-in"));
 }
+
+#[tokio::test]
+async fn somebody_elses_passkey_costs_the_named_person_no_question_to_the_directory() {
+    let (site, seed) = site("").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let mut key = Authenticator::new(ORIGIN);
+    made(&site, &cookie, &mut key).await;
+    let got = log_in(&site, &mut key, "bob", "a guess").await;
+    assert_eq!(got.status, StatusCode::UNAUTHORIZED);
+    let outcomes = site.agent.outcomes();
+    assert_eq!(
+        outcomes.last().unwrap(),
+        "wrong-passkey",
+        "not wrong-password"
+    );
+}
+
+#[tokio::test]
+async fn a_passkey_that_was_held_back_over_a_lock_out_is_not_made() {
+    let (site, seed) = site("").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let mut key = Authenticator::new(ORIGIN);
+    let got = site
+        .send(Ask::post("/devices/passkey/start", &[]).as_(&cookie))
+        .await;
+    let (id, options) = challenge(&got);
+    let reply = key.make(&options);
+    let value = cookie.split('=').nth(1).unwrap();
+    let portal = &site.portal;
+    let limits = &portal.config.limits;
+    let found = crate::live::LiveCookie::find(&portal.store, limits, value, portal.now());
+    let kept = found.await.unwrap().unwrap();
+    portal
+        .store
+        .suspend_all("u-alice", "a lock-out", 0)
+        .await
+        .unwrap();
+    let from = crate::limits::SourceKey::of(crate::testing::SOURCE.parse().unwrap());
+    let made = portal.make_passkey(&kept, (&id, &reply), "Key", from).await;
+    assert_eq!(made.unwrap(), super::Made::NotFitting);
+    let tokens = portal.store.active_tokens("u-alice").await.unwrap();
+    assert!(tokens.is_empty(), "{tokens:?}");
+    let set = portal
+        .new_recovery_codes(("u-alice", "alice"), Some(kept.hash()))
+        .await;
+    assert!(set.unwrap().is_none(), "nor recovery codes");
+}

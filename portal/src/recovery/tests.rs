@@ -8,7 +8,12 @@ const ALICE: (&str, &str) = ("u-alice", "alice");
 #[tokio::test]
 async fn a_code_works_once_however_it_is_typed() {
     let site = Site::new("").await;
-    let codes = site.portal.new_recovery_codes(ALICE).await.unwrap();
+    let codes = site
+        .portal
+        .new_recovery_codes(ALICE, None)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(codes.len(), CODES);
     let typed = codes[3].to_lowercase().replace('-', " ");
     let fits = site.portal.recovery_fits("u-alice", &typed).await.unwrap();
@@ -32,9 +37,19 @@ async fn a_code_works_once_however_it_is_typed() {
 #[tokio::test]
 async fn a_new_set_makes_the_old_one_void() {
     let site = Site::new("").await;
-    let old = site.portal.new_recovery_codes(ALICE).await.unwrap();
+    let old = site
+        .portal
+        .new_recovery_codes(ALICE, None)
+        .await
+        .unwrap()
+        .unwrap();
     let fits = site.portal.recovery_fits("u-alice", &old[0]).await.unwrap();
-    let new = site.portal.new_recovery_codes(ALICE).await.unwrap();
+    let new = site
+        .portal
+        .new_recovery_codes(ALICE, None)
+        .await
+        .unwrap()
+        .unwrap();
     let late = site.portal.use_recovery_code(fits.unwrap()).await.unwrap();
     assert!(late.is_none(), "looked at before, used after");
     assert!(
@@ -56,7 +71,12 @@ async fn a_new_set_makes_the_old_one_void() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_at_once_with_the_same_code_exactly_one_passes() {
     let site = Site::new("").await;
-    let codes = site.portal.new_recovery_codes(ALICE).await.unwrap();
+    let codes = site
+        .portal
+        .new_recovery_codes(ALICE, None)
+        .await
+        .unwrap()
+        .unwrap();
     let mut fits = Vec::new();
     for _ in 0..100 {
         let one = site
@@ -83,7 +103,12 @@ async fn of_a_hundred_at_once_with_the_same_code_exactly_one_passes() {
 #[tokio::test]
 async fn no_code_stands_in_the_database() {
     let site = Site::new("").await;
-    let codes = site.portal.new_recovery_codes(ALICE).await.unwrap();
+    let codes = site
+        .portal
+        .new_recovery_codes(ALICE, None)
+        .await
+        .unwrap()
+        .unwrap();
     site.portal.store.close().await;
     for entry in std::fs::read_dir(site.folder.path()).unwrap() {
         let path = entry.unwrap().path();

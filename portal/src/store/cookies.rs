@@ -1,6 +1,6 @@
 //! Rows of `cookies`: who proved themselves with which factors from where, until when it counts.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{Store, StoreError};
 
@@ -230,4 +230,17 @@ impl Store {
             .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// True: the cookie is still there. Asked inside the transaction that does what it asked for, so that
+/// a lock-out comes before or after it and never in between.
+pub(super) async fn lives(
+    transaction: &mut Transaction<'static, Sqlite>,
+    hash: &[u8],
+) -> Result<bool, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM cookies WHERE hash = $1")
+        .bind(hash)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(found.is_some())
 }

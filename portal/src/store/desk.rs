@@ -77,10 +77,9 @@ impl Store {
 
     /// Makes a person's recovery codes useless. False: there were none.
     pub(crate) async fn void_recovery_codes(&self, user_id: &str) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM recovery_sets WHERE user_id = $1")
-            .bind(user_id)
-            .execute(&self.writer)
-            .await?;
-        Ok(done.rows_affected() == 1)
+        let mut transaction = self.begin().await?;
+        let ended = super::recovery::end_set(&mut transaction, user_id).await?;
+        transaction.commit().await?;
+        Ok(ended)
     }
 }

@@ -1,9 +1,9 @@
 //! Rows of `recovery_sets` and `recovery_codes`. A code is used up by one statement that says it was
 //! not used before.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, Sqlite, Transaction};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, cookies};
 
 /// A person's set.
 #[derive(Clone, Debug, FromRow)]
@@ -16,20 +16,23 @@ pub(crate) struct RecoverySet {
 }
 
 impl Store {
-    /// A new set in the place of the one before, in one transaction.
+    /// A new set in the place of the one before, in one transaction. False: the cookie that asks
+    /// ended meanwhile.
     pub(crate) async fn replace_recovery_set(
         &self,
         id: &str,
         (user_id, user_name): (&str, &str),
-        salt: &[u8],
-        hashes: &[Vec<u8>],
+        (salt, hashes): (&[u8], &[Vec<u8>]),
+        asking: Option<&[u8]>,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM recovery_sets WHERE user_id = $1")
-            .bind(user_id)
-            .execute(&mut *transaction)
-            .await?;
+        if let Some(asking) = asking
+            && !cookies::lives(&mut transaction, asking).await?
+        {
+            return Ok(false);
+        }
+        end_set(&mut transaction, user_id).await?;
         sqlx::query(
             "INSERT INTO recovery_sets (id, user_id, user_name, salt, made)
              VALUES ($1, $2, $3, $4, $5)",
@@ -49,7 +52,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) async fn recovery_set(
@@ -110,4 +113,22 @@ impl Store {
         transaction.commit().await?;
         Ok(Some(left))
     }
+}
+
+/// Ends a person's set, and the cookies that stand on it. Gives whether there was one.
+pub(super) async fn end_set(
+    transaction: &mut Transaction<'static, Sqlite>,
+    user_id: &str,
+) -> Result<bool, StoreError> {
+    sqlx::query(
+        "DELETE FROM cookies WHERE token IN (SELECT id FROM recovery_sets WHERE user_id = $1)",
+    )
+    .bind(user_id)
+    .execute(&mut **transaction)
+    .await?;
+    let done = sqlx::query("DELETE FROM recovery_sets WHERE user_id = $1")
+        .bind(user_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -5,7 +5,7 @@ mod row;
 
 use sqlx::{Sqlite, Transaction};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, cookies};
 pub(crate) use row::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
@@ -20,6 +20,21 @@ impl Store {
     /// False: the database's key changed meanwhile; seal again with the present one.
     pub(crate) async fn add_token(&self, new: &NewToken<'_>) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
+        let added = insert(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(added)
+    }
+
+    /// The same for what a cookie asks for. False, too: it ended meanwhile.
+    pub(crate) async fn add_token_of(
+        &self,
+        new: &NewToken<'_>,
+        asking: &[u8],
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        if !cookies::lives(&mut transaction, asking).await? {
+            return Ok(false);
+        }
         let added = insert(&mut transaction, new).await?;
         transaction.commit().await?;
         Ok(added)
@@ -170,6 +185,13 @@ impl Store {
     /// Gives how many tokens.
     pub(crate) async fn suspend_tokens_of(&self, user_id: &str) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
+        sqlx::query(
+            "UPDATE tokens SET state = 'revoked', secret = NULL, handle = NULL
+             WHERE user_id = $1 AND state = 'pending'",
+        )
+        .bind(user_id)
+        .execute(&mut *transaction)
+        .await?;
         let done = sqlx::query(
             "UPDATE tokens SET state = 'suspended', suspended_by = 'user'
              WHERE user_id = $1 AND state = 'active'",
@@ -185,8 +207,20 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// False: it was not suspended, or by an operator and a person asks.
-    pub(crate) async fn resume_token(&self, id: &str, by: SuspendedBy) -> Result<bool, StoreError> {
+    /// False: it was not suspended, or by an operator and a person asks, or the cookie of who asks
+    /// ended meanwhile.
+    pub(crate) async fn resume_token(
+        &self,
+        id: &str,
+        by: SuspendedBy,
+        asking: Option<&[u8]>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        if let Some(asking) = asking
+            && !cookies::lives(&mut transaction, asking).await?
+        {
+            return Ok(false);
+        }
         let done = sqlx::query(
             "UPDATE tokens SET state = 'active', suspended_by = NULL, suspended_why = NULL
              WHERE id = $1 AND state = 'suspended'
@@ -194,8 +228,9 @@ impl Store {
         )
         .bind(id)
         .bind(by.name())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -354,7 +354,12 @@ async fn carry_out(
                 .suspend_token(id, SuspendedBy::User, asking)
                 .await?
         }
-        Change::Resume => portal.store.resume_token(id, SuspendedBy::User).await?,
+        Change::Resume => {
+            portal
+                .store
+                .resume_token(id, SuspendedBy::User, asking)
+                .await?
+        }
         Change::Revoke => portal.store.revoke_token(id, asking).await?,
     };
     if done {

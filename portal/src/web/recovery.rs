@@ -10,12 +10,13 @@ use http::StatusCode;
 use zeroize::Zeroizing;
 
 use super::{
-    devices::{Asks, changer},
+    access::again,
+    devices::{Asks, back, changer},
     failed::{Kind, failed},
     page::{Notice, RecoveryPage, render},
     visit::Visit,
 };
-use crate::{config::Opens, portal::Portal};
+use crate::{config::Opens, limits::SourceKey, portal::Portal};
 
 pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
@@ -26,8 +27,17 @@ pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
         return Kind::NotFound.into_response();
     }
     let person = (cookie.user_id(), cookie.user_name());
-    match portal.new_recovery_codes(person).await {
-        Ok(codes) => page(
+    // Each set is ten slow hashes, which others wait for.
+    let from = match visit.from() {
+        Ok(from) => from,
+        Err(away) => return away.into_response(),
+    };
+    if portal.rates.count(SourceKey::of(from.ip())).is_err() {
+        return back(&portal, &visit, cookie, "not-possible").await;
+    }
+    match portal.new_recovery_codes(person, Some(cookie.hash())).await {
+        Ok(None) => again(&portal, &visit, cookie, "/?say=again").await,
+        Ok(Some(codes)) => page(
             &portal,
             &visit,
             cookie.user_name(),

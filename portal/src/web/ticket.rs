@@ -195,10 +195,7 @@ async fn first_codes(
     {
         return Ok(None);
     }
-    portal
-        .new_recovery_codes((user_id, user_name))
-        .await
-        .map(Some)
+    portal.new_recovery_codes((user_id, user_name), None).await
 }
 
 /// The page with the picture.

@@ -155,7 +155,7 @@ async fn what_an_operator_stopped_is_not_gone_around_with_a_recovery_code() {
     assert_eq!(got.status, StatusCode::UNAUTHORIZED);
     assert!(
         store
-            .resume_token(&id, SuspendedBy::Operator)
+            .resume_token(&id, SuspendedBy::Operator, None)
             .await
             .unwrap()
     );
@@ -282,6 +282,8 @@ async fn a_button_pressed_too_often_is_brought_back_into_step_by_two_codes() {
     };
     assert_eq!(resync(RIGHT, 200, 202).await, StatusCode::UNAUTHORIZED);
     site.clock.advance(3600);
+    assert_eq!(resync("another", 200, 201).await, StatusCode::UNAUTHORIZED);
+    site.clock.advance(3600);
     assert_eq!(resync(RIGHT, 200, 201).await, StatusCode::OK);
     site.clock.advance(3600);
     assert_eq!(
@@ -326,4 +328,53 @@ async fn a_stale_proof_opens_a_sensitive_service_only_with_a_fresh_code() {
     let again = prove(&site.code(&seed), &raised).await;
     assert!(again.cookie().is_none(), "a code works once");
     assert!(site.agent.outcomes().contains(&"one-more-proof".to_owned()));
+}
+
+#[tokio::test]
+async fn a_lost_phone_is_replaced_where_only_one_is_allowed() {
+    let site = Site::new("[limits]\ntokens_per_user = 1\n").await;
+    let (id, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let codes = made(&site, &cookie).await;
+    let got = lose(&site, &codes[0], RIGHT, "gone").await;
+    assert_eq!(
+        got.status,
+        StatusCode::UNAUTHORIZED,
+        "no room, and no code is lost"
+    );
+    let got = lose(&site, &codes[0], RIGHT, "lost").await;
+    let (new, token) = offered(&got);
+    let code = site.code(&new);
+    let form = [
+        ("token", token.as_str()),
+        ("code", code.as_str()),
+        ("name", "New"),
+    ];
+    site.send(Ask::post("/ticket/confirm", &form)).await;
+    let old = site.portal.store.token(&id).await.unwrap().unwrap();
+    assert!(old.is(TokenState::Revoked));
+    assert_eq!(
+        site.portal
+            .store
+            .active_tokens("u-alice")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_new_set_ends_who_got_in_with_the_old_one() {
+    let site = Site::new("[recovery]\nopens = \"unlock\"\n").await;
+    let (_, seed) = site.token("alice").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let codes = made(&site, &cookie).await;
+    let thief = lose(&site, &codes[0], RIGHT, "unlock")
+        .await
+        .cookie()
+        .unwrap();
+    made(&site, &cookie).await;
+    let page = site.send(Ask::page("/access").as_(&thief)).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
 }
