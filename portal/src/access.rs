@@ -101,11 +101,6 @@ pub(crate) fn allowed(
         .collect()
 }
 
-/// True: one of the person's groups may open the service.
-pub(crate) fn is_member(account: &Account, service: &Service) -> bool {
-    account.is_in_any(&service.groups)
-}
-
 /// None: not for this person, or not from there.
 fn standing(
     service: &Service,

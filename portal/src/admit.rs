@@ -1,7 +1,7 @@
 //! The limits before anything else is looked at, and under which name an attempt is remembered.
 //! The name of nobody is written nowhere: people type their password where the name belongs.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use agent_api::{DenyRequest, GrantQuery, Service, Source};
 use ipnet::IpNet;
@@ -97,12 +97,10 @@ impl Portal {
         Ok(())
     }
 
-    /// Takes the count of this one attempt back, and no other.
-    pub(crate) async fn uncount(&self, typed: &UserName, own: &str) -> Result<(), Failure> {
-        let (typed, own) = (typed.lower(), own.to_lowercase());
-        self.store.uncount_attempt(&self.wait_key(&typed)).await?;
-        if own != typed {
-            self.store.uncount_attempt(&self.wait_key(&own)).await?;
+    /// Takes the count of this one attempt back, under each name it has, and no other.
+    pub(crate) async fn uncount(&self, trace: &Trace) -> Result<(), Failure> {
+        for name in trace.counted.iter().collect::<BTreeSet<_>>() {
+            self.store.uncount_attempt(&self.wait_key(name)).await?;
         }
         Ok(())
     }

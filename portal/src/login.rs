@@ -9,7 +9,7 @@ use crate::{
     audit::draft,
     client_addr::ClientAddr,
     clock::Stopwatch,
-    directory::{Account, UserName},
+    directory::Account,
     grants::GrantsError,
     limits::SourceKey,
     portal::{Failure, Portal},
@@ -120,6 +120,8 @@ pub(crate) struct Trace {
     pub(crate) note: Option<String>,
     /// The directory was asked about the password.
     pub(crate) full: bool,
+    /// Names, in lower case, under which the attempt counts as a failure until it succeeds.
+    pub(crate) counted: Vec<String>,
 }
 
 impl Portal {
@@ -129,7 +131,7 @@ impl Portal {
         let mut trace = Trace::default();
         let judged = match self.judge(typed, &mut trace).await {
             Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
+            Err(failure) => Err(self.down(typed, &trace, &failure).await),
         };
         if trace.full {
             self.pace.note(watch.elapsed());
@@ -148,14 +150,15 @@ impl Portal {
     }
 
     /// Something is down: says what, in the log and to the person, and takes the count back.
-    pub(crate) async fn down(&self, typed: &Typed<'_>, failure: &Failure) -> Refusal {
+    pub(crate) async fn down(
+        &self,
+        typed: &Typed<'_>,
+        trace: &Trace,
+        failure: &Failure,
+    ) -> Refusal {
         tracing::warn!(%failure, request = typed.request_id, "a log-in could not be judged");
-        if let Some(name) = UserName::parse(typed.username) {
-            let _ = self
-                .store
-                .uncount_attempt(&self.wait_key(&name.lower()))
-                .await;
-        }
+        // When the database is what is down, the count stays.
+        let _ = self.uncount(trace).await;
         match failure {
             Failure::Directory(_) => Refusal {
                 shown: Shown::DirectoryDown,
@@ -170,6 +173,34 @@ impl Portal {
                 reason: "portal-down",
             },
         }
+    }
+
+    /// What follows a judged attempt that is no log-in: its record, of a kind and with a word for
+    /// success, and the time that all refusals take.
+    pub(crate) async fn conclude<T>(
+        &self,
+        (typed, watch, trace): (&Typed<'_>, Stopwatch, Trace),
+        judged: Result<Result<T, Refusal>, Failure>,
+        (kind, word): (AuditKind, &str),
+    ) -> Result<Result<T, Shown>, Failure> {
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err(failure) => Err(self.down(typed, &trace, &failure).await),
+        };
+        if trace.full {
+            self.pace.note(watch.elapsed());
+        }
+        let mut record = draft(kind, judged.as_ref().map_or_else(|r| r.reason, |_| word));
+        record.user = Some(self.recorded_name(&trace, typed).await);
+        record.source = Some(typed.from.ip());
+        record.token = trace.token;
+        record.reason = trace.note;
+        record.request_id = Some(typed.request_id.to_owned());
+        self.audit.write(record).await?;
+        if judged.is_err() {
+            self.pace.hold(watch).await;
+        }
+        Ok(judged.map_err(|refusal| refusal.shown))
     }
 
     async fn record(

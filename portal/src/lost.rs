@@ -4,7 +4,6 @@
 use agent_api::{AuditKind, CloseRequest};
 
 use crate::{
-    audit::draft,
     clock::Stopwatch,
     config::Opens,
     enrol::{Offer, Origin},
@@ -46,30 +45,13 @@ impl Portal {
     ) -> Result<Result<Found, Shown>, Failure> {
         let watch = Stopwatch::started();
         let mut trace = Trace::default();
-        let judged = match self.judge_loss(typed, code, lost, &mut trace).await {
-            Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
-        };
-        if trace.full {
-            self.pace.note(watch.elapsed());
-        }
-        let mut record = draft(
-            AuditKind::Ticket,
-            judged.as_ref().map_or_else(|r| r.reason, |_| lost.word()),
-        );
-        record.user = Some(self.recorded_name(&trace, typed).await);
-        record.source = Some(typed.from.ip());
-        record.token = trace.token;
-        record.reason = trace.note;
-        record.request_id = Some(typed.request_id.to_owned());
-        self.audit.write(record).await?;
-        match judged {
-            Ok(found) => Ok(Ok(found)),
-            Err(refusal) => {
-                self.pace.hold(watch).await;
-                Ok(Err(refusal.shown))
-            }
-        }
+        let judged = self.judge_loss(typed, code, lost, &mut trace).await;
+        self.conclude(
+            (typed, watch, trace),
+            judged,
+            (AuditKind::Ticket, lost.word()),
+        )
+        .await
     }
 
     async fn judge_loss(

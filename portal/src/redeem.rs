@@ -5,7 +5,6 @@ use agent_api::AuditKind;
 use zeroize::Zeroizing;
 
 use crate::{
-    audit::draft,
     clock::Stopwatch,
     directory::Password,
     enrol::{Offer, Origin, TooMany},
@@ -24,29 +23,9 @@ impl Portal {
     ) -> Result<Result<Offer, Shown>, Failure> {
         let watch = Stopwatch::started();
         let mut trace = Trace::default();
-        let judged = match self.judge_ticket(typed, ticket, &mut trace).await {
-            Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
-        };
-        if trace.full {
-            self.pace.note(watch.elapsed());
-        }
-        let mut record = draft(
-            AuditKind::Ticket,
-            judged.as_ref().map_or_else(|r| r.reason, |_| "used"),
-        );
-        record.user = Some(self.recorded_name(&trace, typed).await);
-        record.source = Some(typed.from.ip());
-        record.reason = trace.note;
-        record.request_id = Some(typed.request_id.to_owned());
-        self.audit.write(record).await?;
-        match judged {
-            Ok(offer) => Ok(Ok(offer)),
-            Err(refusal) => {
-                self.pace.hold(watch).await;
-                Ok(Err(refusal.shown))
-            }
-        }
+        let judged = self.judge_ticket(typed, ticket, &mut trace).await;
+        self.conclude((typed, watch, trace), judged, (AuditKind::Ticket, "used"))
+            .await
     }
 
     async fn judge_ticket(

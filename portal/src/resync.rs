@@ -4,7 +4,6 @@
 use agent_api::AuditKind;
 
 use crate::{
-    audit::draft,
     clock::Stopwatch,
     directory::Password,
     login::{Refusal, Second, Shown, Stopped, Trace, Typed},
@@ -21,26 +20,13 @@ impl Portal {
     ) -> Result<Result<(), Shown>, Failure> {
         let watch = Stopwatch::started();
         let mut trace = Trace::default();
-        let judged = match self.judge_pair(typed, next, &mut trace).await {
-            Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
-        };
-        if trace.full {
-            self.pace.note(watch.elapsed());
-        }
-        let outcome = judged
-            .as_ref()
-            .map_or_else(|r| r.reason, |()| "resynchronised");
-        let mut record = draft(AuditKind::Token, outcome);
-        record.user = Some(self.recorded_name(&trace, typed).await);
-        record.source = Some(typed.from.ip());
-        record.token = trace.token;
-        record.request_id = Some(typed.request_id.to_owned());
-        self.audit.write(record).await?;
-        if judged.is_err() {
-            self.pace.hold(watch).await;
-        }
-        Ok(judged.map_err(|refusal| refusal.shown))
+        let judged = self.judge_pair(typed, next, &mut trace).await;
+        self.conclude(
+            (typed, watch, trace),
+            judged,
+            (AuditKind::Token, "resynchronised"),
+        )
+        .await
     }
 
     async fn judge_pair(

@@ -37,7 +37,7 @@ impl Portal {
         let mut trace = Trace::default();
         let judged = match self.judge_more(cookie, typed, &mut trace).await {
             Ok(judged) => judged,
-            Err(failure) => Err(self.down(typed, &failure).await),
+            Err(failure) => Err(self.down(typed, &trace, &failure).await),
         };
         let outcome = judged
             .as_ref()
@@ -78,6 +78,7 @@ impl Portal {
             Ok(name) => name,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        trace.counted.push(name.lower());
         let Some(account) = self.account_of(cookie).await? else {
             return Ok(Ok(None));
         };
@@ -115,7 +116,7 @@ impl Portal {
         }
         match by_held {
             true => self.forgive(&name, cookie.user_name()).await?,
-            false => self.uncount(&name, cookie.user_name()).await?,
+            false => self.uncount(trace).await?,
         }
         Ok(Ok(raised))
     }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     audit::draft,
-    codes,
+    codes::{self, Codes},
     desk::{NotGiven, give},
     notices,
     store::{StockRow, Stocked},
@@ -152,13 +152,17 @@ struct Line {
 async fn import(desk: &Desk, read: Vec<Read>, apply: bool) -> Result<Done> {
     let mut lines = Vec::with_capacity(read.len());
     let mut seen = std::collections::BTreeSet::new();
+    let codes = match apply {
+        true => Some(desk.codes().await?),
+        false => None,
+    };
     for Read { place, token } in read {
         let token = token.and_then(|token| match seen.insert(token.serial.clone()) {
             true => Ok(token),
             false => Err(format!("serial {} stands twice in the file", token.serial)),
         });
         lines.push(match token {
-            Ok(token) => take(desk, place, &token, apply).await?,
+            Ok(token) => take(desk, place, &token, codes.as_ref()).await?,
             Err(reason) => Line {
                 place,
                 serial: None,
@@ -197,7 +201,8 @@ async fn import(desk: &Desk, read: Vec<Read>, apply: bool) -> Result<Done> {
     Ok(if bad == 0 { Done::All } else { Done::Partly })
 }
 
-async fn take(desk: &Desk, place: String, token: &Imported, apply: bool) -> Result<Line> {
+/// Puts a token in stock; without the key it only looks whether that could be done.
+async fn take(desk: &Desk, place: String, token: &Imported, codes: Option<&Codes>) -> Result<Line> {
     let known = |result, reason: Option<&str>| Line {
         place,
         serial: Some(token.serial.clone()),
@@ -207,14 +212,14 @@ async fn take(desk: &Desk, place: String, token: &Imported, apply: bool) -> Resu
         reason: reason.map(str::to_owned),
     };
     let there = "it is in stock already, or somebody's";
-    if !apply {
+    let Some(codes) = codes else {
         return Ok(match desk.store.knows_serial(&token.serial).await? {
             true => known("there", Some(there)),
             false => known("good", None),
         });
-    }
+    };
     let place = codes::stock_place(&token.serial);
-    let (secret, key_id) = desk.codes().await?.seal_at(place, token.seed.bytes())?;
+    let (secret, key_id) = codes.seal_at(place, token.seed.bytes())?;
     let row = StockRow {
         serial: token.serial.clone(),
         secret,

@@ -15,7 +15,6 @@ use super::{
     holders::{self, Holders},
 };
 use crate::{
-    access::is_member,
     directory::{Account, AccountState, Directory, DirectoryError, UserName},
     store::Person,
 };
@@ -242,7 +241,7 @@ fn lost(account: &Account, held: BTreeSet<String>, services: &[Service]) -> BTre
         services.iter().any(|service| {
             service.name == *name
                 && service.kind == ServiceKind::Granted
-                && !is_member(account, service)
+                && !account.is_in_any(&service.groups)
         })
     };
     held.into_iter().filter(is_lost).collect()

@@ -55,18 +55,22 @@ impl Portal {
             }
         };
         let evidence = match typed.second {
-            Second::Code("") if !typed.password.is_empty() => {
-                match self.excepted(&account, typed, trace).await? {
-                    Some(excepted) => excepted,
-                    None => match self.by_code(&name, account, typed, trace).await? {
-                        Ok(evidence) => evidence,
-                        Err(outcome) => return Ok(outcome),
-                    },
+            Second::Code(code) => match self.excepted(&account, typed, code, trace).await? {
+                Some(excepted) => excepted,
+                None => {
+                    let (code, now) = (Code::parse(code), self.now());
+                    match self.codes.check(&account.id, code.as_ref(), now).await? {
+                        Ok(passed) => self.beside(account, typed, passed.into(), trace).await?,
+                        Err(CodeRefused::NoToken) => {
+                            let password = Password::parse(typed.password);
+                            return self
+                                .first_login(&name, account, password.as_ref(), trace)
+                                .await;
+                        }
+                        Err(CodeRefused::Wrong) => Err(Refusal::generic("wrong-code")),
+                        Err(CodeRefused::Used) => Err(Refusal::generic("used-code")),
+                    }
                 }
-            }
-            Second::Code(_) => match self.by_code(&name, account, typed, trace).await? {
-                Ok(evidence) => evidence,
-                Err(outcome) => return Ok(outcome),
             },
             Second::Passkey { .. } => match passkey {
                 // Somebody else's passkey costs no bind, and locks nobody's account.
@@ -88,7 +92,7 @@ impl Portal {
                 // A password alone forgives no guessed codes; it only does not count itself.
                 match proof.factors().has_held() {
                     true => self.forgive(&name, proof.user()).await?,
-                    false => self.uncount(&name, proof.user()).await?,
+                    false => self.uncount(trace).await?,
                 }
                 Ok(Outcome::In(proof))
             }
@@ -97,40 +101,17 @@ impl Portal {
         })
     }
 
-    /// By a code. Err: how it ended for somebody who has no token.
-    async fn by_code(
-        &self,
-        name: &UserName,
-        account: Account,
-        typed: &Typed<'_>,
-        trace: &mut Trace,
-    ) -> Result<Result<Result<Evidence, Refusal>, Result<Outcome, Refusal>>, Failure> {
-        let Second::Code(code) = typed.second else {
-            return Ok(Ok(Err(Refusal::generic("wrong-code"))));
-        };
-        let (code, now) = (Code::parse(code), self.now());
-        Ok(
-            match self.codes.check(&account.id, code.as_ref(), now).await? {
-                Ok(passed) => Ok(self.beside(account, typed, passed.into(), trace).await?),
-                Err(CodeRefused::NoToken) => {
-                    let password = Password::parse(typed.password);
-                    Err(self
-                        .first_login(name, account, password.as_ref(), trace)
-                        .await?)
-                }
-                Err(CodeRefused::Wrong) => Ok(Err(Refusal::generic("wrong-code"))),
-                Err(CodeRefused::Used) => Ok(Err(Refusal::generic("used-code"))),
-            },
-        )
-    }
-
-    /// The password alone, where an exception says so. None: none does.
+    /// The password without a code, where an exception says so. None: none does, or there is a code.
     async fn excepted(
         &self,
         account: &Account,
         typed: &Typed<'_>,
+        code: &str,
         trace: &mut Trace,
     ) -> Result<Option<Result<Evidence, Refusal>>, Failure> {
+        if !code.is_empty() || typed.password.is_empty() {
+            return Ok(None);
+        }
         let found = self.exception_for(account, typed.from.ip()).await?;
         let (Some(exception), Some(password)) = (found, Password::parse(typed.password)) else {
             return Ok(None);
@@ -153,6 +134,7 @@ impl Portal {
             Ok(name) => name,
             Err(refusal) => return Ok(Err(Stopped::Refused(refusal))),
         };
+        trace.counted.push(name.lower());
         // Asked first: while the agent is down no code is used up and no password sent.
         self.grants.services().await?;
         let Some(account) = self.directory.find(&name).await? else {
@@ -160,7 +142,10 @@ impl Portal {
         };
         trace.account = Some(account.clone());
         Ok(match self.admit_also(&name, &account).await? {
-            Ok(()) => Ok((name, account)),
+            Ok(()) => {
+                trace.counted.push(account.name.to_lowercase());
+                Ok((name, account))
+            }
             Err(refusal) => Err(Stopped::Refused(refusal)),
         })
     }

@@ -270,3 +270,19 @@ async fn a_passkey_that_was_held_back_over_a_lock_out_is_not_made() {
         .await;
     assert!(set.unwrap().is_none(), "nor recovery codes");
 }
+
+#[tokio::test]
+async fn attempts_that_nobody_could_judge_make_nobody_wait() {
+    let (site, seed) = site("").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let mut key = Authenticator::new(ORIGIN);
+    made(&site, &cookie, &mut key).await;
+    site.agent.set_down(true);
+    for _ in 0..6 {
+        let got = log_in(&site, &mut key, "", "").await;
+        assert_eq!(got.status, StatusCode::SERVICE_UNAVAILABLE, "{}", got.body);
+    }
+    site.agent.set_down(false);
+    let got = log_in(&site, &mut key, "", "").await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.body);
+}
