@@ -1,22 +1,24 @@
 //! The durable record: grants with their holders, settings, deny prefixes, and the audit.
 //!
-//! SQLite in WAL mode with `synchronous = FULL`: what was acknowledged survives a power cut. One
-//! connection writes, a few read. The ledger decides nothing; the engine says what to write.
+//! SQLite in WAL mode: what was acknowledged survives a power cut. One connection writes, a few
+//! read. The ledger decides nothing; the engine says what to write.
 
 mod audit;
 mod closings;
 mod denies;
+mod disk;
 mod holders;
 mod pieces;
 mod settings;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _, SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -28,6 +30,7 @@ pub use closings::ClosingRow;
 pub(crate) use closings::{closed_holders, end_closing, first_closing, put_closing, reopen};
 pub use denies::DenyRow;
 pub(crate) use denies::{put_deny, remove_deny, remove_ended_denies};
+use disk::Disk;
 pub use holders::{GrantRow, HolderRow, Ipv6Holders, Selection};
 pub(crate) use holders::{put_holder, remove_holder, remove_holders, restore_holder};
 pub(crate) use settings::put_setting;
@@ -57,6 +60,10 @@ pub enum LedgerError {
     OtherVersion { path: PathBuf, found: i64 },
     #[error("{0} cannot be written ({reason}): the agent must be able to record what it does; correct the rights or the mount", .path.display())]
     ReadOnly { path: PathBuf, reason: String },
+    #[error(
+        "the disk failed to take what the ledger has written: the agent stops and opens nothing before it has read again what is there; check the disk"
+    )]
+    Lost,
     #[error("the ledger failed: {0}; check the disk")]
     Failed(#[from] sqlx::Error),
 }
@@ -66,7 +73,11 @@ pub enum LedgerError {
 pub struct Ledger {
     writer: SqlitePool,
     readers: SqlitePool,
+    disk: Arc<Disk>,
 }
+
+/// Waits for the write lock at once, so that no transaction fails half-way for want of it.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// A transaction that writes; dropped without commit, nothing happened.
 pub type Writing = Transaction<'static, Sqlite>;
@@ -93,13 +104,23 @@ impl Ledger {
             // A write that failed half-way (the disk was full) can leave sqlx counting a
             // transaction that SQLite has already rolled back; such a connection is thrown away.
             .before_acquire(|connection, _| {
-                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+                Box::pin(async move {
+                    // Whatever an unsettled transaction left behind.
+                    sqlx::query("PRAGMA synchronous = FULL")
+                        .execute(&mut *connection)
+                        .await?;
+                    Ok(!connection.is_in_transaction())
+                })
             })
             .connect_with(options.clone().pragma("cache_size", CACHE))
             .await;
         let writer = writer.map_err(|source| unusable(path, source))?;
         let readers = pool(4).connect_lazy_with(options);
-        let ledger = Self { writer, readers };
+        let ledger = Self {
+            writer,
+            readers,
+            disk: Disk::below(path),
+        };
         ledger.check(path).await?;
         ledger
             .rebase(boot_id, now)
@@ -108,9 +129,43 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// A transaction that holds the only writing connection.
+    /// A transaction that holds the only writing connection, and is on the disk when it is
+    /// committed.
     pub async fn write(&self) -> Result<Writing, LedgerError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.disk.sound()?;
+        Ok(self.writer.begin_with(BEGIN).await?)
+    }
+
+    /// The same, on the disk only once [`Self::settled`] says so, which must be before anybody
+    /// hears of it.
+    pub(crate) async fn write_unsettled(&self) -> Result<Writing, LedgerError> {
+        self.disk.sound()?;
+        let mut connection = self.writer.acquire().await?;
+        sqlx::query("PRAGMA synchronous = NORMAL")
+            .execute(&mut *connection)
+            .await?;
+        Ok(Transaction::begin(connection, Some(BEGIN.into_sql_str())).await?)
+    }
+
+    /// Returns once everything that was committed before the call is on the disk.
+    pub(crate) async fn settled(&self) -> Result<(), LedgerError> {
+        self.disk.settled().await
+    }
+
+    /// The same ledger on a disk that fails every sync.
+    #[cfg(test)]
+    pub(crate) fn on_a_failing_disk(self) -> Self {
+        let fail = || Err(std::io::Error::from_raw_os_error(nix::libc::EIO));
+        Self {
+            disk: Disk::new(Box::new(fail)),
+            ..self
+        }
+    }
+
+    /// Returns when the disk has failed to take what was committed: only a ledger that is opened
+    /// anew is known to be what is on the disk.
+    pub async fn lost(&self) {
+        self.disk.lost().await;
     }
 
     /// Whether nobody holds anything.

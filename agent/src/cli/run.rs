@@ -3,15 +3,14 @@
 //! Everything is checked before anything is touched. The filter is filled before it is attached,
 //! and it stays in force when the agent stops, however it stops.
 
+mod end;
+
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use agent_api::{AuditKind, Interface};
 use anyhow::Context as _;
 use clap::Args;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     clock::{self, Clock as _, Stopwatch, SystemClock},
     config::Config,
     drops::Drops,
-    engine::{AGENT_ACTOR, Caller, Engine, Moving, Rehearsal},
+    engine::{AGENT_ACTOR, Engine, Moving, Rehearsal},
     kernel::{self, Before, FilterMaps, Keeper, Loaded, Pins, Samples},
     ledger::{Entry, Ledger},
     lock,
@@ -157,9 +156,9 @@ async fn run(config: Config, path: PathBuf, accept_differences: bool) -> anyhow:
             Err(error) => tracing::warn!(%error, "the program's log cannot be read"),
         }
     }
-    live(engine, listener, pins, Keeper::new(loaded)).await;
+    let ended = live(engine, listener, pins, Keeper::new(loaded)).await;
     drop(lock);
-    Ok(())
+    ended
 }
 
 /// Has the kernel prove the program while the ledger is checked: with very many grants each takes a
@@ -269,8 +268,13 @@ fn judge(rehearsal: &Rehearsal, accept: bool) -> anyhow::Result<()> {
     )
 }
 
-/// Serves and sweeps until a signal or a detach.
-async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pins, keeper: Keeper) {
+/// Serves and sweeps until a signal or a detach, or until the disk fails.
+async fn live(
+    engine: Arc<Engine>,
+    listener: tokio::net::UnixListener,
+    pins: Pins,
+    keeper: Keeper,
+) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let drops = Arc::new(Drops::default());
     match Samples::open(&pins) {
@@ -298,7 +302,7 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
         tracing::debug!(%error, "no service manager listens");
     }
     tracing::info!("ready");
-    wait_for_the_end(&engine, stopping.clone()).await;
+    let ended = end::wait(&engine, stopping.clone()).await;
     let detached = *stopping.borrow();
     stop.send_replace(true);
     // Requests and chores under way are finished; one that hangs does not keep the agent.
@@ -311,7 +315,7 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
     if let Err(error) = engine.record_unrecorded().await {
         tracing::error!(%error, "closed holders are not in the ledger and return at the next start");
     }
-    finish_closings(&engine).await;
+    end::finish_closings(&engine).await;
     let reason = if detached {
         "the filter was detached"
     } else {
@@ -326,47 +330,7 @@ async fn live(engine: Arc<Engine>, listener: tokio::net::UnixListener, pins: Pin
     }
     engine.ledger().close().await;
     tracing::info!(reason, "stopped");
-}
-
-/// What is closed stays closed either way; without this an older agent would refuse the ledger.
-async fn finish_closings(engine: &Engine) {
-    let all = async {
-        while engine.drain().await? > 0 {}
-        Ok::<(), crate::engine::ProblemBox>(())
-    };
-    match tokio::time::timeout(Duration::from_secs(5), all).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the next start removes what was closed"),
-        Err(_) => tracing::info!("the next start removes the rest of what was closed"),
-    }
-}
-
-async fn wait_for_the_end(engine: &Engine, mut stopping: watch::Receiver<bool>) {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        tracing::error!("signals cannot be caught; stopping");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
-            _ = stopping.wait_for(|stop| *stop) => return,
-            _ = hangup.recv() => {
-                let caller = Caller { role: agent_api::Role::Operator, uid: 0 };
-                match engine.reload(&caller).await {
-                    Ok(applied) => tracing::info!(?applied, "configuration read again"),
-                    Err(problem) => {
-                        tracing::error!(%problem, "the configuration stays as it was");
-                    }
-                }
-            }
-        }
-    }
+    ended
 }
 
 /// Looks after the interfaces, apart from the chores: a long one must not delay it.

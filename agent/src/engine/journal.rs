@@ -123,14 +123,21 @@ impl Engine {
 
     /// Writes a refusal, or counts it when there are too many.
     pub async fn note_refusal(&self, entry: Entry) -> Result<(), ProblemBox> {
+        self.take_note(entry, true).await
+    }
+
+    /// Writes one record of the many that come one by one: who waits for the disk waits together.
+    async fn take_note(&self, entry: Entry, folds: bool) -> Result<(), ProblemBox> {
         let at = self.now().wall;
         let kind = kind_name(entry.kind);
         let mut turn = self.turn().await;
-        if turn.flood.take(&kind, &entry.outcome, at.as_millisecond()) == Verdict::Fold {
+        if folds && turn.flood.take(&kind, &entry.outcome, at.as_millisecond()) == Verdict::Fold {
             return Ok(());
         }
-        let writing = self.ledger.write().await?;
-        self.commit(&mut turn, writing, at, vec![entry]).await
+        let writing = self.ledger.write_unsettled().await?;
+        self.commit(&mut turn, writing, at, vec![entry]).await?;
+        drop(turn);
+        Ok(self.ledger.settled().await?)
     }
 
     /// Writes the counts of folded refusals whose time is up.
@@ -186,11 +193,7 @@ impl Engine {
             request_id: cut(draft.request_id),
             count: 1,
         };
-        let written = if folds {
-            self.note_refusal(entry).await
-        } else {
-            self.note(entry).await
-        };
+        let written = self.take_note(entry, folds).await;
         written.map_err(|error| error.0)
     }
 }

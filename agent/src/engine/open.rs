@@ -6,7 +6,7 @@ use agent_api::{AuditKind, Grant, GrantRequest, Problem, ProblemCode, Role, Serv
 use filter_abi::Grant as KernelGrant;
 use jiff::Timestamp;
 
-use super::{Caller, Engine, ProblemBox, Turn, family, journal::cut, problem};
+use super::{Caller, Closing, Engine, ProblemBox, Turn, family, journal::cut, problem};
 use crate::{
     clock::Moment,
     config::{Service, seconds_text},
@@ -107,7 +107,7 @@ impl Engine {
             ..Entry::ok(AuditKind::Grant, &caller.name())
         };
         let mut entries = vec![entry];
-        let mut writing = self.ledger.write().await?;
+        let mut writing = self.ledger.write_unsettled().await?;
         if turn.closings {
             let struck = crate::ledger::reopen(&mut writing, &holder).await?;
             let closed = struck.map(|(closing, row)| self.closed_entry(&closing, &row));
@@ -130,6 +130,11 @@ impl Engine {
             turn.holders += 1;
         }
         drop(turn);
+        // Others take their turns meanwhile, and wait with this one.
+        if let Err(error) = self.ledger.settled().await {
+            self.withdraw(holder).await;
+            return Err(error.into());
+        }
         let view = self.view(id, self.now()).await?;
         view.ok_or_else(|| {
             problem(
@@ -212,6 +217,32 @@ impl Engine {
         };
         if let Err(error) = undone.await {
             tracing::error!(%error, "a grant that failed could not be taken back; the next reconcile reports it");
+        }
+    }
+
+    /// The disk refused: what nobody can rely on is shut again. It stays so whatever the ledger
+    /// says to that, like everything that is closed.
+    async fn withdraw(&self, holder: HolderRow) {
+        let mut turn = self.turn().await;
+        let now = self.now();
+        let rows = vec![holder];
+        // Nothing known of others: shut for them, too.
+        let remaining = self.remaining(&turn, &rows, now).await.unwrap_or_default();
+        if let Err(error) = self.shut(&rows, &remaining) {
+            tracing::error!(%error, "a grant that could not be recorded is still open");
+            return;
+        }
+        let closing = Closing {
+            kind: AuditKind::Close,
+            actor: super::AGENT_ACTOR.into(),
+            reason: Some("the grant could not be recorded".into()),
+            request_id: None,
+        };
+        if let Err(error) = self
+            .strike(&mut turn, rows, &remaining, &closing, now)
+            .await
+        {
+            tracing::error!(%error, "a grant that could not be recorded is shut");
         }
     }
 

@@ -63,6 +63,10 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
         if round > 0 {
             std::thread::sleep(Duration::from_secs(91));
         }
+        // The codes of the step before are used first, and are over with this one.
+        while clock::unix_seconds() % 30 > 2 {
+            std::thread::sleep(Duration::from_millis(200));
+        }
         let codes: Vec<String> = (-1..=1)
             .map(|step| phone.steps_from_now(step))
             .collect::<Result<_>>()?;

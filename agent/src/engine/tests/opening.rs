@@ -1,5 +1,7 @@
 //! What opens, for how long, and what never does.
 
+use std::sync::Arc;
+
 use agent_api::{AuditKind, ProblemCode};
 
 use super::world::*;
@@ -249,4 +251,49 @@ async fn lockdown_refuses_new_grants_and_survives_a_restart() {
         .open(&ROOT, ask("192.0.2.7", "web", "a", 60))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn what_the_disk_did_not_take_is_not_acknowledged_and_not_left_open() {
+    let world = World::on_a_failing_disk().await;
+    let refusal = world
+        .engine
+        .open(&PORTAL, ask("192.0.2.7", "web", "alice", 600))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code, ProblemCode::Unavailable);
+    assert!(refusal.message.contains("disk"), "{refusal}");
+    assert!(world.in_kernel("192.0.2.7", "web").is_none());
+    // Nor does anything else open, whatever the disk says from then on.
+    world
+        .engine
+        .open(&PORTAL, ask("192.0.2.8", "web", "bob", 600))
+        .await
+        .unwrap_err();
+    assert!(world.in_kernel("192.0.2.8", "web").is_none());
+}
+
+#[tokio::test]
+async fn a_hundred_who_come_at_once_all_open_and_are_all_recorded() {
+    let config = CONFIG.replace("capacity = 3", "capacity = 200");
+    let world = World::with(&config).await;
+    let asked: Vec<_> = (1..=100)
+        .map(|n| {
+            let engine = Arc::clone(&world.engine);
+            tokio::spawn(async move {
+                let source = format!("192.0.2.{n}");
+                engine
+                    .open(&PORTAL, ask(&source, "web", "alice", 600))
+                    .await
+            })
+        })
+        .collect();
+    for grant in asked {
+        assert!(grant.await.unwrap().unwrap().in_kernel);
+    }
+    let records = world.audit().await;
+    let granted = records.iter().filter(|r| r.kind == AuditKind::Grant);
+    assert_eq!(granted.count(), 100);
+    let chain = world.engine.ledger().verify().await.unwrap();
+    assert!(chain.intact, "{chain:?}");
 }

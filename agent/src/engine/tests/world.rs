@@ -219,6 +219,27 @@ groups = ["admins"]
 
 impl World {
     pub(crate) async fn new() -> Self {
+        let (folder, maps, clock) = Self::parts();
+        let ledger = Self::ledger(folder.path(), &clock).await;
+        Self::over(folder, ledger, maps, clock).await
+    }
+
+    /// The same under another configuration.
+    pub(crate) async fn with(config: &str) -> Self {
+        let (folder, maps, clock) = Self::parts();
+        std::fs::write(folder.path().join("agent.toml"), config).unwrap();
+        let ledger = Self::ledger(folder.path(), &clock).await;
+        Self::over(folder, ledger, maps, clock).await
+    }
+
+    /// The same on a disk that fails every sync.
+    pub(crate) async fn on_a_failing_disk() -> Self {
+        let (folder, maps, clock) = Self::parts();
+        let ledger = Self::ledger(folder.path(), &clock).await;
+        Self::over(folder, ledger.on_a_failing_disk(), maps, clock).await
+    }
+
+    fn parts() -> (tempfile::TempDir, Arc<FakeMaps>, Arc<FakeClock>) {
         let folder = tempfile::tempdir().unwrap();
         let start = Moment {
             wall: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -226,7 +247,16 @@ impl World {
         };
         let clock = Arc::new(FakeClock(Mutex::new(start)));
         let maps = Arc::new(FakeMaps::default());
-        let engine = Self::engine(folder.path(), &maps, &clock).await;
+        (folder, maps, clock)
+    }
+
+    async fn over(
+        folder: tempfile::TempDir,
+        ledger: Ledger,
+        maps: Arc<FakeMaps>,
+        clock: Arc<FakeClock>,
+    ) -> Self {
+        let engine = Self::engine(folder.path(), ledger, &maps, &clock).await;
         engine.start().await.unwrap();
         maps.table().done.clear();
         Self {
@@ -237,15 +267,23 @@ impl World {
         }
     }
 
-    async fn engine(folder: &Path, maps: &Arc<FakeMaps>, clock: &Arc<FakeClock>) -> Arc<Engine> {
+    async fn ledger(folder: &Path, clock: &Arc<FakeClock>) -> Ledger {
+        Ledger::open(&folder.join("ledger"), "boot", clock.now())
+            .await
+            .unwrap()
+    }
+
+    async fn engine(
+        folder: &Path,
+        ledger: Ledger,
+        maps: &Arc<FakeMaps>,
+        clock: &Arc<FakeClock>,
+    ) -> Arc<Engine> {
         let path = folder.join("agent.toml");
         if !path.exists() {
             std::fs::write(&path, CONFIG).unwrap();
         }
         let config = Config::load(&path).unwrap();
-        let ledger = Ledger::open(&folder.join("ledger"), "boot", clock.now())
-            .await
-            .unwrap();
         let maps: Arc<dyn Maps> = Arc::<FakeMaps>::clone(maps);
         let clock: Arc<dyn Clock> = Arc::<FakeClock>::clone(clock);
         Arc::new(
@@ -258,7 +296,8 @@ impl World {
     /// The agent died; another one starts over the same ledger and map.
     pub(crate) async fn restart(&mut self) {
         self.engine.ledger().close().await;
-        self.engine = Self::engine(self.folder.path(), &self.maps, &self.clock).await;
+        let ledger = Self::ledger(self.folder.path(), &self.clock).await;
+        self.engine = Self::engine(self.folder.path(), ledger, &self.maps, &self.clock).await;
         self.maps.table().done.clear();
     }
 
