@@ -26,6 +26,7 @@ mod since;
 mod statics;
 mod ticket;
 mod times;
+mod typed;
 mod visit;
 
 use std::sync::Arc;

@@ -15,13 +15,13 @@ use super::{
     failed::{failed, refusal, topic},
     form::Form,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
+    typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
     config::Opens,
-    directory::UserName,
     enrol::{Confirmed, Confirmer, Offer},
-    login::{Second, Shown, Typed},
+    login::{Second, Shown},
     portal::{Failure, Portal},
     text::fill,
 };
@@ -37,16 +37,11 @@ pub(super) async fn show(
         .find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
         .filter(|code| code.len() <= 64)
         .unwrap_or_default();
-    let username = visit
-        .remembered
-        .as_ref()
-        .map(|name| name.as_str().to_owned());
     page(
         &portal,
         &visit,
         StatusCode::OK,
-        code,
-        username.unwrap_or_default(),
+        (code, remembered(&visit)),
         None,
     )
 }
@@ -55,8 +50,7 @@ fn page(
     portal: &Portal,
     visit: &Visit,
     status: StatusCode,
-    ticket: String,
-    username: String,
+    (ticket, username): (String, String),
     notice: Option<Notice>,
 ) -> Response {
     let mut page = visit.page(portal, "/ticket");
@@ -81,36 +75,23 @@ pub(super) async fn redeem(
     visit: Visit,
     form: Form,
 ) -> Response {
-    let from = match visit.from() {
-        Ok(from) => from,
+    let typed = match typed(&visit, &form, Second::Code("")) {
+        Ok(typed) => typed,
         Err(away) => return away.into_response(),
-    };
-    let typed = Typed {
-        username: form.text("username"),
-        password: form.text("password"),
-        second: Second::Code(""),
-        from,
-        request_id: &visit.id,
     };
     match portal.redeem(&typed, form.text("ticket")).await {
         Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
         Ok(Err(shown)) => {
             let words = portal.texts.of(visit.language);
             let (status, text) = refusal(shown, &words.ticket.refused, words);
-            let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
-            let username = username.unwrap_or_default();
+            let see = match shown {
+                Shown::Generic => "ticket",
+                other => topic(other),
+            };
+            let notice = Some(Notice::bad(text).see(see));
             // The ticket is not printed back: a page is easier to look at than a field.
-            page(
-                &portal,
-                &visit,
-                status,
-                String::new(),
-                username,
-                Some(Notice::bad(text).see(match shown {
-                    Shown::Generic => "ticket",
-                    other => topic(other),
-                })),
-            )
+            let fields = (String::new(), name_again(&form));
+            page(&portal, &visit, status, fields, notice)
         }
         Err(failure) => failed(&visit, &failure),
     }
