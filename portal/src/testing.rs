@@ -122,6 +122,7 @@ impl Site {
             replaces: None,
             created: NOW,
             expires: None,
+            owner: None,
             kind: Kind::App,
         };
         assert!(self.portal.store.add_token(&new).await.unwrap());

@@ -25,7 +25,7 @@ use crate::{
     audit::draft,
     config::FactorKind,
     directory::UserName,
-    enrol::{Origin, TooMany},
+    enrol::{Device, Origin, Plan, TooMany},
     grants::{self, GrantsError, Wanted},
     live::LiveCookie,
     login::{Outcome, Second, Shown},
@@ -126,10 +126,17 @@ pub(super) async fn log_in(
         }
         Outcome::Enrol(passed) => {
             match portal
-                .offer(passed.account(), Origin::FirstLogin, None)
+                .offer(passed.account(), Origin::FirstLogin, Plan::default())
                 .await
             {
-                Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+                Ok(Ok(offer)) => enrol_page(
+                    &portal,
+                    &visit,
+                    "/ticket/confirm",
+                    offer,
+                    Device::default(),
+                    None,
+                ),
                 Ok(Err(TooMany)) => Redirect::to("/").into_response(),
                 Err(failure) => failed(&visit, &failure),
             }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::Opens,
+    enrol::Device,
     login::{Outcome, Second},
     lost::{Found, Lost},
     portal::Portal,
@@ -120,7 +121,7 @@ fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
             visit,
             "/ticket/confirm",
             offer,
-            "",
+            Device::default(),
             Some(Notice::info(text)),
         ),
         None => {

@@ -14,15 +14,17 @@ use zeroize::Zeroizing;
 use super::{
     failed::{failed, refusal, topic},
     form::Form,
+    owner::device,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
     typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
     config::Opens,
-    enrol::{Confirmed, Confirmer, Offer},
+    enrol::{Confirmed, Confirmer, Device, Offer},
     login::{Second, Shown},
     portal::{Failure, Portal},
+    store::Owner,
     text::fill,
 };
 
@@ -80,7 +82,14 @@ pub(super) async fn redeem(
         Err(away) => return away.into_response(),
     };
     match portal.redeem(&typed, form.text("ticket")).await {
-        Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+        Ok(Ok(offer)) => enrol_page(
+            &portal,
+            &visit,
+            "/ticket/confirm",
+            offer,
+            Device::default(),
+            None,
+        ),
         Ok(Err(shown)) => {
             let words = portal.texts.of(visit.language);
             let (status, text) = refusal(shown, &words.ticket.refused, words);
@@ -103,9 +112,9 @@ pub(super) async fn confirm(
     visit: Visit,
     form: Form,
 ) -> Response {
-    let (token, code, name) = (form.text("token"), form.text("code"), form.text("name"));
-    match portal.confirm(token, Confirmer::Handle, code, name).await {
-        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, name).await,
+    let (token, code, device) = (form.text("token"), form.text("code"), device(&form));
+    match portal.confirm(token, Confirmer::Handle, code, device).await {
+        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, device).await,
         Err(failure) => failed(&visit, &failure),
     }
 }
@@ -116,7 +125,7 @@ pub(super) async fn confirmed_page(
     visit: &Visit,
     action: &'static str,
     confirmed: Confirmed,
-    name: &str,
+    device: Device<'_>,
 ) -> Response {
     let words = portal.texts.of(visit.language);
     let message = |status, title, text| {
@@ -160,7 +169,7 @@ pub(super) async fn confirmed_page(
                 None => words.enrol.wrong.clone(),
             };
             let notice = Notice::bad(text).see(see);
-            enrol_page(portal, visit, action, offer, name, Some(notice))
+            enrol_page(portal, visit, action, offer, device, Some(notice))
         }
     }
 }
@@ -185,7 +194,7 @@ pub(super) fn enrol_page(
     visit: &Visit,
     action: &'static str,
     offer: Offer,
-    name: &str,
+    device: Device<'_>,
     notice: Option<Notice>,
 ) -> Response {
     let settings = &portal.config.portal;
@@ -209,11 +218,13 @@ pub(super) fn enrol_page(
         token: offer.token,
         secret: offer.seed.grouped(),
         picture,
-        name: if name.is_empty() {
+        name: if device.name.is_empty() {
             words.name_default.clone()
         } else {
-            name.to_owned()
+            device.name.to_owned()
         },
+        decided: offer.owner.map(|owner| super::owner::name(owner, page.t)),
+        said: device.owner.map_or("", Owner::word),
         page,
     };
     render(visit, status, &enrol)
