@@ -38,10 +38,11 @@ async fn state(site: &Site) -> State {
     let cases = cases
         .iter()
         .map(|case| format!("{} {:?}", case.id, case.state(now)));
+    let denied = site.agent.denied.lock().unwrap().len();
     State {
         open: site.agent.open(),
         tokens: tokens.collect(),
-        denied: site.agent.denied.lock().unwrap().len(),
+        denied,
         cases: cases.collect(),
         tickets: store.tickets(None).await.unwrap().len(),
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     otp::Seed,
     store::SuspendedBy,
-    testing::{Ask, Site, desk},
+    testing::{Ask, SOURCE, Site, desk},
 };
 
 /// Limits that nobody meets here, and every feature that has a form.
@@ -127,7 +127,6 @@ impl House {
         let by = SuspendedBy::User;
         let store = &site.portal.store;
         assert!(store.suspend_token(&stopped, by, None).await.unwrap());
-        let alice = site.in_as("alice", &seed).await;
         let carol = site.officer("carol").await;
         let dave = site.officer("dave").await;
         // One that waits for a decision, and one that was approved and waits for carol.
@@ -142,6 +141,11 @@ impl House {
         assert!(approved.await.status.is_redirection());
         let erin = site.officer("erin").await;
         let frank = site.officer("frank").await;
+        // Last, since the fake agent knows one holder of what is open at an address.
+        let alice = site.in_as("alice", &seed).await;
+        let shut = [("service", "files"), ("source", SOURCE)];
+        let closed = site.send(Ask::post("/access/close", &shut).as_(&alice));
+        assert!(closed.await.status.is_redirection());
         // What was proven is too old for one service, and not too old for the desk.
         site.clock.advance(40);
         Self {
