@@ -13,6 +13,7 @@ mod input;
 mod key;
 mod mail;
 mod output;
+mod owner;
 mod people;
 mod report;
 mod texts;

@@ -13,7 +13,7 @@ use crate::{
     otp::{Code, Position, Recipe, Seed},
     portal::{Failure, Portal},
     random,
-    store::{Kind, NewToken, TokenRow, TokenState},
+    store::{Kind, NewToken, Owner, TokenRow, TokenState},
 };
 
 /// How a token came to be.
@@ -43,6 +43,23 @@ pub(crate) struct Offer {
     pub(crate) token: Zeroizing<String>,
     pub(crate) user: String,
     pub(crate) seed: Seed,
+    /// Whose device it is for, where that was decided beforehand.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// What is decided about a new token before it is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan<'a> {
+    /// A token that ends when the new one counts.
+    pub(crate) replaces: Option<&'a str>,
+    pub(crate) owner: Option<Owner>,
+}
+
+/// What a person says of their device.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Device<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) owner: Option<Owner>,
 }
 
 /// How a confirmation ended.
@@ -85,11 +102,11 @@ impl Portal {
         &self,
         account: &Account,
         origin: Origin,
-        replaces: Option<&str>,
+        plan: Plan<'_>,
     ) -> Result<Result<Offer, TooMany>, Failure> {
         let now = self.now().as_second();
         let tokens = self.store.tokens_of(&account.id).await?;
-        if !self.has_room(&tokens, replaces) {
+        if !self.has_room(&tokens, plan.replaces) {
             return Ok(Err(TooMany));
         }
         // One enrolment at a time: an earlier page that was left open ends.
@@ -115,7 +132,8 @@ impl Portal {
                 weak: false,
                 origin: origin.name(),
                 handle: handle.as_ref().map(|handle| random::digest(handle)),
-                replaces,
+                replaces: plan.replaces,
+                owner: plan.owner,
                 created: now,
                 expires: Some(now + self.config.limits.pending.seconds()),
                 kind: Kind::App,
@@ -130,6 +148,7 @@ impl Portal {
                     token,
                     user: account.name.clone(),
                     seed,
+                    owner: plan.owner,
                 }));
             }
             self.codes.take_key()?;
@@ -143,7 +162,7 @@ impl Portal {
         token: &str,
         confirmer: Confirmer<'_>,
         code: &str,
-        name: &str,
+        device: Device<'_>,
     ) -> Result<Confirmed, Failure> {
         let now = self.now();
         let Some(row) = self.pending(token, confirmer).await? else {
@@ -167,19 +186,25 @@ impl Portal {
             let clock = code.and_then(|code| Recipe::STANDARD.clock_offset(&seed, &code, now));
             let offer = Offer {
                 token: Zeroizing::new(token.to_owned()),
+                owner: row.owner(),
                 user: row.user_name,
                 seed,
             };
             return Ok(Confirmed::Wrong { offer, clock });
         };
-        let name = token_name(name, now);
+        let name = token_name(device.name, now);
         let asking = match confirmer {
             Confirmer::Person(cookie) => Some(cookie.hash()),
             Confirmer::Handle => None,
         };
         if !self
             .store
-            .confirm_token(&row.id, &name, step, (now.as_second(), asking))
+            .confirm_token(
+                &row.id,
+                (&name, device.owner),
+                step,
+                (now.as_second(), asking),
+            )
             .await?
         {
             return Ok(Confirmed::Over);

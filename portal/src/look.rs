@@ -44,6 +44,7 @@ pub(crate) struct Look {
     sheet: Option<String>,
     logo: Option<Picture>,
     logo_dark: Option<Picture>,
+    favicon: Option<Picture>,
     help: Vec<(Language, Vec<Block>)>,
     version: String,
 }
@@ -55,13 +56,14 @@ impl Look {
             sheet: sheet(config.accents()),
             logo: picture(&config.logo)?,
             logo_dark: picture(&config.logo_dark)?,
+            favicon: picture(&config.favicon)?,
             help: match &config.help {
                 Some(folder) => help(folder, texts)?,
                 None => Vec::new(),
             },
             version: String::new(),
         };
-        let parts = ["look.css", "logo", "logo-dark"].into_iter();
+        let parts = ["look.css", "logo", "logo-dark", "favicon"].into_iter();
         let digest = parts
             .filter_map(|name| look.file(name))
             .fold(Sha256::new(), |hash, (_, bytes)| hash.chain_update(bytes));
@@ -86,6 +88,11 @@ impl Look {
         self.logo_dark.is_some()
     }
 
+    /// Media type of the site's own icon.
+    pub(crate) fn favicon_type(&self) -> Option<&'static str> {
+        self.favicon.as_ref().map(|icon| icon.kind().media_type())
+    }
+
     /// Media type and bytes of what is served under `/static/`.
     pub(crate) fn file(&self, name: &str) -> Option<(&'static str, &[u8])> {
         let picture = |picture: &'_ Picture| picture.kind().media_type();
@@ -96,6 +103,7 @@ impl Look {
             }
             "logo" => self.logo.as_ref().map(|p| (picture(p), p.bytes())),
             "logo-dark" => self.logo_dark.as_ref().map(|p| (picture(p), p.bytes())),
+            "favicon" => self.favicon.as_ref().map(|p| (picture(p), p.bytes())),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use agent_api::{AuditKind, CloseRequest};
 use crate::{
     clock::Stopwatch,
     config::Opens,
-    enrol::{Offer, Origin},
+    enrol::{Offer, Origin, Plan},
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     proof::PasswordPassed,
@@ -96,8 +96,12 @@ impl Portal {
             .find(|token| token.is(TokenState::Suspended) && token.own_suspension());
         let full = lost == Lost::Stolen && !self.has_room(&mine, None);
         let replaces = stopped.filter(|_| full).map(|token| token.id.as_str());
+        let plan = Plan {
+            replaces,
+            owner: None,
+        };
         let offer = self
-            .offer(passed.account(), Origin::Recovery, replaces)
+            .offer(passed.account(), Origin::Recovery, plan)
             .await?
             .ok();
         Ok(Ok(Found {

@@ -20,7 +20,7 @@ use crate::{
     audit::draft,
     codes,
     directory::Account,
-    enrol::token_name,
+    enrol::{Device, token_name},
     limits::SourceKey,
     live::LiveCookie,
     notices,
@@ -207,7 +207,7 @@ impl Portal {
         &self,
         cookie: &LiveCookie,
         (challenge, reply): (&str, &str),
-        name: &str,
+        device: Device<'_>,
         from: SourceKey,
     ) -> Result<Made, Failure> {
         let now = self.now();
@@ -244,7 +244,7 @@ impl Portal {
             id: &id,
             user_id: cookie.user_id(),
             user_name: cookie.user_name(),
-            name: &token_name(name, now),
+            name: &token_name(device.name, now),
             state: TokenState::Active,
             secret: &sealed,
             key_id: &key_id,
@@ -254,6 +254,7 @@ impl Portal {
             replaces: None,
             created: now.as_second(),
             expires: None,
+            owner: device.owner,
             kind: Kind::Passkey(passkey.cred_id()),
         };
         if !self.store.add_token_of(&new, cookie.hash()).await? {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock::Stopwatch,
     directory::Password,
-    enrol::{Offer, Origin, TooMany},
+    enrol::{Offer, Origin, Plan, TooMany},
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     random,
@@ -70,11 +70,11 @@ impl Portal {
         let own = passed.account().name.clone();
         self.forgive(&name, &own).await?;
         self.store.lift_bar(id).await?;
-        let replaces = row.replaces.as_deref();
-        match self
-            .offer(passed.account(), Origin::Ticket, replaces)
-            .await?
-        {
+        let plan = Plan {
+            replaces: row.replaces.as_deref(),
+            owner: row.owner(),
+        };
+        match self.offer(passed.account(), Origin::Ticket, plan).await? {
             Ok(offer) => Ok(Ok(offer)),
             Err(TooMany) => Ok(Err(Refusal::generic("too-many-tokens"))),
         }

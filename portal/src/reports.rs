@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use exceptions::exceptions;
 pub(crate) use people::{enrolment, no_second_factor, no_second_means};
-pub(crate) use tokens::{failures, many_tokens, unused};
+pub(crate) use tokens::{failures, many_tokens, tokens, unused};
 
 /// People in a directory at most.
 pub(crate) const PEOPLE_MAX: usize = 100_000;

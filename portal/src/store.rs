@@ -34,7 +34,7 @@ pub(crate) use outbox::Kept;
 pub(crate) use people::Person;
 pub(crate) use stock::{StockRow, Stocked};
 pub(crate) use tickets::{NewTicket, TicketState};
-pub(crate) use tokens::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
+pub(crate) use tokens::{Kind, NewToken, Owner, SuspendedBy, TokenRow, TokenState};
 
 use std::{fs, io, path::Path, time::Duration};
 

@@ -235,6 +235,12 @@ words! {
         open, open_about, median, p95, reasons, reasons_about, count, enrolment, enrolment_about,
         enrolled, missing, enrolment_unknown, hour, day, reason, group, nothing,
     }
+    owner: OwnerWords {
+        question, hint, private, company, unsaid, label, decided, change, save, saved,
+    }
+    feedback: FeedbackWords {
+        link,
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod help;
 mod login;
 mod lost;
 mod not_me;
+mod owner;
 mod page;
 mod passkeys;
 mod prove;
@@ -26,6 +27,7 @@ mod since;
 mod statics;
 mod ticket;
 mod times;
+mod typed;
 mod visit;
 
 use std::sync::Arc;
@@ -121,6 +123,7 @@ fn pages() -> Router<Arc<Portal>> {
         .route("/lost", get(lost::show).post(lost::lose))
         .route("/resync", get(resync::show).post(resync::resync))
         .route("/not-me", get(not_me::show).post(not_me::confirm))
+        .route("/devices/owner", post(owner::say))
         .merge(desk::routes())
 }
 

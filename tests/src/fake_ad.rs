@@ -1,14 +1,17 @@
 //! A directory that answers as Active Directory does: sub-codes of a refused bind, binary GUIDs,
-//! nested groups by the server's rule, attributes by pieces, referrals among results. It counts
-//! binds, and hangs, lies or breaks when told to.
+//! nested groups by the server's rule, attributes by pieces, referrals among results, StartTLS on
+//! its plain port. It counts binds, and hangs, lies or breaks when told to.
 
 mod answer;
 mod ber;
 mod filter;
 mod forest;
+mod house;
 mod serve;
+mod stream;
 
 pub use forest::{Entry, Forest, guid};
+pub use house::House;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -50,6 +53,8 @@ pub struct Tricks {
     pub copies: usize,
     /// Sent instead of a search's answer.
     pub garbage: Vec<u8>,
+    /// StartTLS is refused, as by a server without a certificate.
+    pub no_starttls: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +63,10 @@ struct Inside {
     tricks: Tricks,
     binds: HashMap<String, usize>,
     searches: usize,
+    /// Passwords that were readable on the wire.
+    bare: usize,
+    /// Connections that went on under TLS.
+    upgrades: usize,
 }
 
 /// What all connections share.
@@ -77,6 +86,8 @@ impl Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
     Domain,
+    /// The same, in plain until StartTLS.
+    Plain,
     /// Every domain, but only some attributes.
     GlobalCatalog,
 }
@@ -86,6 +97,7 @@ enum Port {
 pub struct FakeAd {
     shared: Shared,
     domain: u16,
+    plain: u16,
     catalog: u16,
 }
 
@@ -121,6 +133,7 @@ impl FakeAd {
         };
         Ok(Self {
             domain: listen(Port::Domain)?,
+            plain: listen(Port::Plain)?,
             catalog: listen(Port::GlobalCatalog)?,
             shared,
         })
@@ -128,6 +141,11 @@ impl FakeAd {
 
     pub fn ldaps(&self) -> String {
         format!("ldaps://127.0.0.1:{}", self.domain)
+    }
+
+    /// As port 389 is, for StartTLS.
+    pub fn ldap(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.plain)
     }
 
     /// As port 3269 is.
@@ -157,6 +175,16 @@ impl FakeAd {
         self.play(|tricks| {
             tricks.stalled.insert(dn);
         });
+    }
+
+    /// How many passwords came without TLS, right or wrong.
+    pub fn bare_passwords(&self) -> usize {
+        self.shared.inside().bare
+    }
+
+    /// How many connections asked for TLS and got it.
+    pub fn upgrades(&self) -> usize {
+        self.shared.inside().upgrades
     }
 
     pub fn searches(&self) -> usize {

@@ -10,6 +10,7 @@ pub mod fake_ad;
 pub mod generate;
 pub mod lane;
 pub mod loaded;
+pub mod lookup;
 pub mod oracle;
 pub mod packet;
 pub mod portal;

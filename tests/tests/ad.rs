@@ -3,10 +3,7 @@
 //! server holds people up.
 
 use std::{
-    fs,
-    io::Write as _,
     net::{Ipv4Addr, TcpListener},
-    process::{Command, Output, Stdio},
     thread,
     time::Duration,
 };
@@ -14,80 +11,46 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::{
-    Agent, Portal, Rig,
-    fake_ad::FakeAd,
-    portal::{ALICE_SECRET, BOB_SECRET, Office, must_refuse, portal_config},
-    rig::{Family, must_be_open, must_be_shut, replaced},
-    slapd::{Certificates, free_port},
-    tools::{self, both},
+    fake_ad::{FakeAd, House},
+    lookup::{Said, Scratch},
+    portal::{ALICE_SECRET, BOB_SECRET, must_refuse},
+    rig::{Family, must_be_open, must_be_shut},
+    slapd::free_port,
 };
-use xtask::{clock, codes::Phone};
+use xtask::codes::Phone;
 
 const ALICE: &str = "correct horse";
 const BOB: &str = "battery staple";
 
 /// One fake, asked through `sekisho-portal directory test`.
 struct Desk {
-    folder: tempfile::TempDir,
-    certificates: Certificates,
+    scratch: Scratch,
     ad: FakeAd,
 }
 
 impl Desk {
     fn open() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let certificates = Certificates::make(&folder.path().join("tls"), "IP:127.0.0.1")?;
-        let ad = FakeAd::start(&certificates, None)?;
-        Ok(Self {
-            folder,
-            certificates,
-            ad,
-        })
+        let scratch = Scratch::open()?;
+        let ad = FakeAd::start(&scratch.certificates, None)?;
+        Ok(Self { scratch, ad })
     }
 
-    fn ask_at(&self, urls: &[String], more: &str, user: &str, password: &str) -> Result<Output> {
-        let folder = self.folder.path();
-        let directory = self.ad.config(folder, &self.certificates, urls)?;
-        let config = folder.join("portal.toml");
-        fs::write(
-            &config,
-            format!(
-                "[portal]\nname = \"Test\"\nissuer = \"Test\"\ncontact = \"desk\"\n\
-                 listen = [\"127.0.0.1:1\"]\ndata = {folder:?}\nkey_file = \"/nowhere/key\"\n\
-                 [tls]\nself_signed = {folder:?}\n[directory]\n{directory}{more}"
-            ),
-        )?;
-        let mut child = Command::new(tools::portal()?)
-            .arg("--config")
-            .arg(&config)
-            .args(["--json", "directory", "test", "--user", user])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("no stdin")?;
-        // A verb that ends before it reads is told by its output.
-        drop(stdin.write_all(password.as_bytes()));
-        drop(stdin);
-        Ok(child.wait_with_output()?)
+    fn ask_at(&self, urls: &[String], more: &str, user: &str, password: &str) -> Result<Said> {
+        let (folder, certificates) = (self.scratch.folder(), &self.scratch.certificates);
+        let directory = self.ad.config(folder, certificates, urls)? + more;
+        self.scratch.ask(&directory, user, password)
     }
 
     fn ask(&self, more: &str, user: &str, password: &str) -> Result<Value> {
-        let output = self.ask_at(&[self.ad.ldaps()], more, user, password)?;
-        serde_json::from_slice(&output.stdout).with_context(|| both(&output))
+        self.ask_at(&[self.ad.ldaps()], more, user, password)?
+            .json()
     }
 
     /// What is said when there is no answer.
     fn unavailable(&self, user: &str) -> Result<String> {
-        let started = clock::instant();
-        let output = self.ask_at(&[self.ad.ldaps()], "", user, ALICE)?;
-        let text = both(&output);
-        ensure!(output.status.code() == Some(1), "{text}");
-        ensure!(text.contains("the directory is unavailable"), "{text}");
-        ensure!(!text.contains("panicked"), "{text}");
-        let took = started.elapsed();
-        ensure!(took < Duration::from_secs(15), "took {took:?}");
-        Ok(text)
+        let said = self.ask_at(&[self.ad.ldaps()], "", user, ALICE)?;
+        ensure!(said.took < Duration::from_secs(15), "took {:?}", said.took);
+        said.is_unavailable()
     }
 }
 
@@ -221,8 +184,7 @@ fn a_server_that_wants_stronger_connections_is_told_to_the_operator() -> Result<
 fn the_global_catalog_is_enough_for_a_log_in() -> Result<()> {
     let desk = Desk::open()?;
     let catalog = [desk.ad.global_catalog()];
-    let output = desk.ask_at(&catalog, "", "bob", BOB)?;
-    let said: Value = serde_json::from_slice(&output.stdout)?;
+    let said = desk.ask_at(&catalog, "", "bob", BOB)?.json()?;
     ensure!(
         said["password"] == "right" && said["state"] == "active",
         "{said}"
@@ -237,8 +199,7 @@ fn the_global_catalog_is_enough_for_a_log_in() -> Result<()> {
             bob.set("accountExpires", &["1"]);
         });
     });
-    let output = desk.ask_at(&catalog, "", "bob", BOB)?;
-    let said: Value = serde_json::from_slice(&output.stdout)?;
+    let said = desk.ask_at(&catalog, "", "bob", BOB)?.json()?;
     ensure!(said["password"] == "ad-701-account-expired", "{said}");
     Ok(())
 }
@@ -269,48 +230,22 @@ fn answers_that_lie_are_no_answers() -> Result<()> {
     Ok(())
 }
 
-/// The portal and the fake in a network, alice and bob with their phones.
-struct House {
-    ad: FakeAd,
-    portal: Portal,
-    _agent: Agent,
-    rig: Rig,
-}
-
-impl House {
-    fn open(more: &str, dead_first: bool) -> Result<Self> {
-        let rig = Rig::gateway()?;
-        rig.serve()?;
-        let agent = Agent::start(&rig)?;
-        let certificates = Certificates::make(&rig.path("tls"), "IP:127.0.0.1")?;
-        let ad = FakeAd::start(&certificates, Some(&rig.layout.gate))?;
-        let mut urls = vec![ad.ldaps()];
-        if dead_first {
-            urls.insert(0, format!("ldaps://127.0.0.1:{}", free_port()?));
-        }
-        let local = format!(
-            "kind = \"local\"\nfile = \"{}/portal/users.toml\"\n",
-            rig.folder().display()
-        );
-        let directory = ad.config(rig.folder(), &certificates, &urls)? + more;
-        let config = replaced(&portal_config(&rig), &local, &directory)?
-            + "[limits]\nsource_per_minute = 10000\nsource_per_hour = 100000\nfree_failures = 10\n";
-        let office = Office::open_with(&rig, &config)?;
-        office.token("alice", ALICE_SECRET)?;
-        office.token("bob", BOB_SECRET)?;
-        let portal = office.run(&rig)?;
-        Ok(Self {
-            ad,
-            portal,
-            _agent: agent,
-            rig,
-        })
-    }
+/// A portal that finds its people under LDAPS.
+fn house(more: &str) -> Result<House> {
+    House::open(|ad| Ok(vec![ad.ldaps()]), more)
 }
 
 #[test]
 fn from_log_in_to_an_open_door_with_one_bind_and_none_for_a_wrong_code() -> Result<()> {
-    let house = House::open("", true)?;
+    let house = House::open(
+        |ad| {
+            Ok(vec![
+                format!("ldaps://127.0.0.1:{}", free_port()?),
+                ad.ldaps(),
+            ])
+        },
+        "",
+    )?;
     let (client, web) = (&house.rig.layout.client, house.rig.server(Family::V4, 80));
     let browser = house.portal.browser(client, "alice");
     let mut phone = Phone::new(ALICE_SECRET);
@@ -336,7 +271,7 @@ fn from_log_in_to_an_open_door_with_one_bind_and_none_for_a_wrong_code() -> Resu
 
 #[test]
 fn must_change_is_told_after_the_code_and_in_the_persons_language() -> Result<()> {
-    let house = House::open("", false)?;
+    let house = house("")?;
     house.ad.change(|forest| {
         forest.alter("alice", |alice| {
             alice.set("pwdLastSet", &["0"]);
@@ -356,7 +291,7 @@ fn must_change_is_told_after_the_code_and_in_the_persons_language() -> Result<()
 
 #[test]
 fn a_bind_that_hangs_holds_up_nobody_else() -> Result<()> {
-    let house = House::open("connections = 2\n", false)?;
+    let house = house("connections = 2\n")?;
     let client = &house.rig.layout.client;
     house.ad.stall("alice");
     let (mut hers, mut his) = (Phone::new(ALICE_SECRET), Phone::new(BOB_SECRET));
@@ -385,7 +320,7 @@ fn a_bind_that_hangs_holds_up_nobody_else() -> Result<()> {
 
 #[test]
 fn a_dead_server_costs_its_time_once_and_not_each_log_in() -> Result<()> {
-    let house = House::open("", false)?;
+    let house = house("")?;
     let browser = house.portal.browser(&house.rig.layout.client, "alice");
     house.ad.play(|tricks| tricks.silent = true);
     let phone = Phone::new(ALICE_SECRET);

@@ -261,6 +261,8 @@ fn annotated_samples_mention_every_setting() -> Result<()> {
         "password_file",
         "operators",
         "templates",
+        "favicon",
+        "feedback",
     ] {
         ensure!(
             portal.contains(&format!("{key} = ")),

@@ -104,12 +104,21 @@ async fn use_it(visit: &Visit, (rig, web): (&Rig, SocketAddr)) -> Result<()> {
 
     visit.tab_to("nav a[href='/devices']").await?;
     visit.strike_for_page(Key::Enter).await?;
-    visit.tab_to("li.service summary").await?;
-    visit.strike(Key::Enter).await?;
-    ensure!(
-        visit.count("li.service details[open]").await? == 1,
-        "it does not unfold"
-    );
+    let unfolds = async |part: &str| -> Result<()> {
+        visit
+            .tab_to(&format!("li.service details{part} summary"))
+            .await?;
+        visit.strike(Key::Enter).await?;
+        let open = format!("li.service details{part}[open]");
+        ensure!(visit.count(&open).await? == 1, "{part} does not unfold");
+        Ok(())
+    };
+    unfolds(".calm").await?;
+    visit
+        .tab_to("form[action='/devices/owner'] input[name=owner]")
+        .await?;
+    visit.tab_to("form[action='/devices/owner'] button").await?;
+    unfolds(":not(.calm)").await?;
     visit
         .tab_to("form[action='/devices/revoke'] button")
         .await?;

@@ -5,14 +5,14 @@ use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 use tests::{
+    lookup::{Said, Scratch},
     slapd::{ALICE_PASSWORD, BASE, Certificates, SEARCHER, SEARCHER_PASSWORD, Slapd, free_port},
     tools::{self, both},
 };
@@ -21,123 +21,42 @@ const GROUP_SEARCH: &str = "member_of = \"none\"\ngroup_base = \"ou=groups,dc=ex
 
 /// A scratch directory with certificates and one server.
 struct Site {
-    folder: tempfile::TempDir,
-    certificates: Certificates,
+    scratch: Scratch,
     slapd: Slapd,
 }
 
 impl Site {
     fn open() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let certificates = Certificates::make(&folder.path().join("tls"), "IP:127.0.0.1")?;
-        let slapd = Slapd::start(&folder.path().join("slapd"), &certificates)?;
-        Ok(Self {
-            folder,
-            certificates,
-            slapd,
-        })
+        let scratch = Scratch::open()?;
+        let slapd = Slapd::start(&scratch.folder().join("slapd"), &scratch.certificates)?;
+        Ok(Self { scratch, slapd })
     }
 
     fn ask(&self, urls: &[String], more: &str, user: &str, password: &str) -> Result<Said> {
-        ask(
-            self.folder.path(),
-            &self.certificates.ca,
-            urls,
-            more,
-            user,
-            password,
-        )
+        let ca = &self.scratch.certificates.ca;
+        self.ask_trusting(ca, urls, more, (user, password))
+    }
+
+    fn ask_trusting(
+        &self,
+        ca: &Path,
+        urls: &[String],
+        more: &str,
+        (user, password): (&str, &str),
+    ) -> Result<Said> {
+        let secret = self.scratch.folder().join("search.password");
+        std::fs::write(&secret, format!("{SEARCHER_PASSWORD}\n"))?;
+        let directory = format!(
+            "kind = \"ldap\"\nurls = {urls:?}\nca = {ca:?}\nbind_dn = \"{SEARCHER}\"\n\
+             bind_password_file = {secret:?}\nbase = \"{BASE}\"\ntimeout = \"2s\"\n{more}"
+        );
+        self.scratch.ask(&directory, user, password)
     }
 
     /// Over LDAPS.
     fn ask_plainly(&self, user: &str, password: &str) -> Result<Said> {
         self.ask(&[self.slapd.ldaps()], "", user, password)
     }
-}
-
-/// What the verb said.
-struct Said {
-    output: Output,
-    took: Duration,
-}
-
-impl Said {
-    fn json(&self) -> Result<Value> {
-        serde_json::from_slice(&self.output.stdout).with_context(|| both(&self.output))
-    }
-
-    /// The password's result of somebody who was found.
-    fn password(&self) -> Result<String> {
-        let json = self.json()?;
-        ensure!(json.get("found") == Some(&Value::Bool(true)), "{json}");
-        let word = json.get("password").and_then(Value::as_str);
-        Ok(word.unwrap_or("not asked").to_owned())
-    }
-
-    fn is_nobody(&self) -> Result<()> {
-        let json = self.json()?;
-        ensure!(
-            json.get("found") == Some(&Value::Bool(false)) && !self.output.status.success(),
-            "{json}"
-        );
-        Ok(())
-    }
-
-    /// No answer: it says so in a sentence, in time, and did not fall over.
-    fn is_unavailable(&self) -> Result<()> {
-        let text = both(&self.output);
-        ensure!(self.output.status.code() == Some(1), "{text}");
-        ensure!(text.contains("the directory is unavailable"), "{text}");
-        ensure!(!text.contains("panicked"), "{text}");
-        ensure!(self.took < Duration::from_secs(20), "took {:?}", self.took);
-        Ok(())
-    }
-}
-
-fn ask(
-    folder: &Path,
-    ca: &Path,
-    urls: &[String],
-    more: &str,
-    user: &str,
-    password: &str,
-) -> Result<Said> {
-    let secret = folder.join("search.password");
-    std::fs::write(&secret, format!("{SEARCHER_PASSWORD}\n"))?;
-    let config = folder.join("portal.toml");
-    std::fs::write(
-        &config,
-        format!(
-            "[portal]\nname = \"Test\"\nissuer = \"Test\"\ncontact = \"desk\"\n\
-             listen = [\"127.0.0.1:1\"]\ndata = {folder:?}\nkey_file = \"/nowhere/key\"\n\
-             [tls]\nself_signed = {folder:?}\n\
-             [directory]\nkind = \"ldap\"\nurls = {urls:?}\nca = {ca:?}\n\
-             bind_dn = \"{SEARCHER}\"\nbind_password_file = {secret:?}\nbase = \"{BASE}\"\n\
-             timeout = \"2s\"\n{more}",
-        ),
-    )?;
-    let started = xtask::clock::instant();
-    let mut child = Command::new(tools::portal()?)
-        .arg("--config")
-        .arg(&config)
-        .args(["--json", "directory", "test", "--user", user])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // A verb that ends before it reads is told by its output.
-    drop(
-        child
-            .stdin
-            .take()
-            .context("no stdin")?
-            .write_all(password.as_bytes()),
-    );
-    let output = child.wait_with_output()?;
-    Ok(Said {
-        output,
-        took: started.elapsed(),
-    })
 }
 
 #[test]
@@ -261,7 +180,10 @@ fn a_name_that_fits_two_people_is_nobody() -> Result<()> {
 #[test]
 fn the_next_server_is_asked_when_one_is_down() -> Result<()> {
     let site = Site::open()?;
-    let second = Slapd::start(&site.folder.path().join("second"), &site.certificates)?;
+    let second = Slapd::start(
+        &site.scratch.folder().join("second"),
+        &site.scratch.certificates,
+    )?;
     let nobody = format!("ldaps://127.0.0.1:{}", free_port()?);
     let urls = [nobody.clone(), second.ldaps(), site.slapd.ldaps()];
     ensure!(site.ask(&urls, "", "alice", ALICE_PASSWORD)?.password()? == "right");
@@ -270,31 +192,26 @@ fn the_next_server_is_asked_when_one_is_down() -> Result<()> {
     ensure!(site.slapd.binds_of_people() == 1, "{}", site.slapd.log());
     let said = site.ask(std::slice::from_ref(&nobody), "", "alice", ALICE_PASSWORD)?;
     ensure!(both(&said.output).contains(&nobody), "the server is named");
-    said.is_unavailable()
+    said.is_unavailable().map(drop)
 }
 
 #[test]
 fn certificates_are_checked() -> Result<()> {
     let site = Site::open()?;
-    let folder = site.folder.path();
+    let folder = site.scratch.folder();
+    let alice = ("alice", ALICE_PASSWORD);
     let other = Certificates::make(&folder.join("other"), "IP:127.0.0.1")?;
     for (url, more) in [
         (site.slapd.ldaps(), ""),
         (site.slapd.ldap(), "starttls = true\n"),
     ] {
-        ask(folder, &other.ca, &[url], more, "alice", ALICE_PASSWORD)?.is_unavailable()?;
+        site.ask_trusting(&other.ca, &[url], more, alice)?
+            .is_unavailable()?;
     }
     let misnamed = Certificates::make(&folder.join("misnamed"), "DNS:elsewhere.example")?;
     let impostor = Slapd::start(&folder.join("impostor"), &misnamed)?;
-    ask(
-        folder,
-        &misnamed.ca,
-        &[impostor.ldaps()],
-        "",
-        "alice",
-        ALICE_PASSWORD,
-    )?
-    .is_unavailable()?;
+    site.ask_trusting(&misnamed.ca, &[impostor.ldaps()], "", alice)?
+        .is_unavailable()?;
     ensure!(
         !impostor.log().contains("BIND"),
         "no password was shown to it"
@@ -362,9 +279,9 @@ fn garbage_inside_tls_means_unavailable() -> Result<()> {
             .args(["s_server", "-quiet", "-naccept", "4", "-accept"])
             .arg(format!("127.0.0.1:{port}"))
             .arg("-cert")
-            .arg(&site.certificates.certificate)
+            .arg(&site.scratch.certificates.certificate)
             .arg("-key")
-            .arg(&site.certificates.key)
+            .arg(&site.scratch.certificates.key)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

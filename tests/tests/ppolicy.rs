@@ -1,16 +1,10 @@
 //! The portal against a real slapd with a password policy: locked, expired, to be changed, in grace.
 
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Stdio},
-};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 use tests::{
-    slapd::{ALICE_PASSWORD, BASE, BOB_PASSWORD, Certificates, Slapd},
-    tools::{self, both},
+    lookup::Scratch,
+    slapd::{ALICE_PASSWORD, BASE, BOB_PASSWORD, Slapd},
 };
 
 /// The policy, and somebody to whom another one applies.
@@ -41,51 +35,23 @@ pwdGraceAuthNLimit: 5
 ";
 
 struct Site {
-    folder: tempfile::TempDir,
-    certificates: Certificates,
+    scratch: Scratch,
     slapd: Slapd,
 }
 
 impl Site {
     fn open() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let certificates = Certificates::make(&folder.path().join("tls"), "IP:127.0.0.1")?;
+        let scratch = Scratch::open()?;
         let overlay =
             format!("overlay ppolicy\nppolicy_default \"cn=usual,{BASE}\"\nppolicy_use_lockout\n");
-        let home = folder.path().join("slapd");
-        let slapd = Slapd::start_with(&home, &certificates, None, POLICIES, &overlay)?;
-        Ok(Self {
-            folder,
-            certificates,
-            slapd,
-        })
+        let home = scratch.folder().join("slapd");
+        let slapd = Slapd::start_with(&home, &scratch.certificates, None, POLICIES, &overlay)?;
+        Ok(Self { scratch, slapd })
     }
 
     fn ask(&self, user: &str, password: &str) -> Result<Value> {
-        let folder = self.folder.path();
-        let directory = self.slapd.config(&self.certificates)?;
-        let config = folder.join("portal.toml");
-        fs::write(
-            &config,
-            format!(
-                "[portal]\nname = \"Test\"\nissuer = \"Test\"\ncontact = \"desk\"\n\
-                 listen = [\"127.0.0.1:1\"]\ndata = {folder:?}\nkey_file = \"/nowhere/key\"\n\
-                 [tls]\nself_signed = {folder:?}\n[directory]\n{directory}"
-            ),
-        )?;
-        let mut child = Command::new(tools::portal()?)
-            .arg("--config")
-            .arg(&config)
-            .args(["--json", "directory", "test", "--user", user])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("no stdin")?;
-        stdin.write_all(password.as_bytes())?;
-        drop(stdin);
-        let output = child.wait_with_output()?;
-        serde_json::from_slice(&output.stdout).with_context(|| both(&output))
+        let directory = self.slapd.config(&self.scratch.certificates)?;
+        self.scratch.ask(&directory, user, password)?.json()
     }
 
     fn policy(&self, user: &str, policy: &str, password: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `import people`: tickets for everybody in a list whom the directory knows and who has no token
 //! yet. It only says what it would do unless told to do it, and codes go to a file, not to the
-//! screen.
+//! screen. Where there is a help desk, each ticket wants evidence here, too.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,11 +18,12 @@ use super::{
     desk::Desk,
     output::exact,
     people::{self, Judged, Status},
-    ticket::{self, TicketLength},
+    ticket::{self, Asked, TicketLength},
 };
 use crate::{
     bulk::{self, Format},
     reports,
+    store::Owner,
 };
 
 #[derive(Debug, Subcommand)]
@@ -43,9 +44,15 @@ pub(super) enum Verb {
         /// How long the tickets may be used, e.g. 24h.
         #[arg(long = "for", value_parser = TicketLength::parse)]
         length: Option<TicketLength>,
+        /// How it was made sure who the people are: one of `[desk] evidence`.
+        #[arg(long)]
+        evidence: Option<String>,
         /// Who vouched for the people, and how; a line's own note counts before it.
         #[arg(long, default_value = "")]
         note: String,
+        /// Whose devices they are for; the people are not asked then.
+        #[arg(long)]
+        owner: Option<Owner>,
     },
 }
 
@@ -65,23 +72,48 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
         apply,
         out,
         length,
+        evidence,
         note,
+        owner,
     } = verb;
     let length = length.unwrap_or(desk.config.limits.ticket);
     let done = async {
-        let judged = people::judge(desk, bulk::read(&file, format)?).await?;
+        let mut judged = people::judge(desk, bulk::read(&file, format)?).await?;
+        let vouched = vouch(desk, &mut judged, evidence.as_deref(), &note);
         match (apply, out) {
             (true, Some(out)) => {
+                // Nothing is issued where one of them would be without evidence.
+                vouched?;
                 let mut codes = Codes::create(out)?;
-                issue(desk, &judged, length, &note, &mut codes).await?;
+                issue(desk, &judged, (length, owner), &mut codes).await?;
                 report(desk, &judged, Some(&codes))
             }
-            _ => report(desk, &judged, None),
+            _ => {
+                if let Err(missing) = vouched {
+                    desk.out
+                        .warn(&format!("--apply would be refused: {missing:#}"));
+                }
+                report(desk, &judged, None)
+            }
         }
     }
     .await;
     desk.close().await;
     done
+}
+
+/// Gives each line that gets a ticket the note that is recorded with it: who vouched, and how.
+fn vouch(desk: &Desk, judged: &mut [Judged], evidence: Option<&str>, note: &str) -> Result<()> {
+    for line in judged.iter_mut().filter(|line| line.status == Status::Ok) {
+        let own = if line.note.trim().is_empty() {
+            note
+        } else {
+            &line.note
+        };
+        line.note = ticket::vouched(desk, evidence, own)
+            .with_context(|| format!("line {}, {}", line.line, line.user))?;
+    }
+    Ok(())
 }
 
 /// Where codes are written, and whether the report may share that place.
@@ -126,8 +158,7 @@ impl Codes {
 async fn issue(
     desk: &Desk,
     judged: &[Judged],
-    length: TicketLength,
-    note: &str,
+    (length, owner): (TicketLength, Option<Owner>),
     codes: &mut Codes,
 ) -> Result<()> {
     let address = ticket::address(desk);
@@ -136,12 +167,14 @@ async fn issue(
         let Some(account) = &line.account else {
             continue;
         };
-        let note = if line.note.is_empty() {
-            note
-        } else {
-            &line.note
+        let asked = Asked {
+            account,
+            length,
+            note: &line.note,
+            replaces: None,
+            owner,
         };
-        let made = ticket::make(desk, account, length, note, None).await?;
+        let made = ticket::make(desk, asked).await?;
         let expires = exact(made.expires).to_string();
         let row = [
             account.name.as_str(),

@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Recoveries,
     /// Exceptions with who approved them and when they end, those that are over, too.
     Exceptions,
+    /// Every token with whose device it is on: private, company, or not said.
+    Tokens,
 }
 
 /// How it is written.
@@ -100,6 +102,7 @@ async fn make(desk: &Desk, asked: &Asked) -> Result<Report> {
         }
         Kind::Unused => reports::unused(store, now - asked.unused.seconds()).await?,
         Kind::Exceptions => reports::exceptions(store, now).await?,
+        Kind::Tokens => reports::tokens(store).await?,
         Kind::ManyTokens => reports::many_tokens(store, i64::from(asked.more_than)).await?,
         Kind::Recoveries => crate::desk::recoveries(store, now - asked.within.seconds()).await?,
     })

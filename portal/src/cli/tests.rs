@@ -15,6 +15,7 @@ use crate::{
 mod bulk;
 mod case;
 mod look;
+mod policy;
 
 async fn desk(site: &Site) -> Desk {
     let config = testing::config(site.folder.path(), "");

@@ -17,6 +17,7 @@ use crate::{
     config::Length,
     desk::{Issue, Made},
     directory::Account,
+    store::Owner,
 };
 
 /// One minute to 24 hours.
@@ -37,6 +38,9 @@ pub(super) enum Verb {
         /// Who vouched for the person, and how.
         #[arg(long, default_value = "")]
         note: String,
+        /// Whose device it is for; the person is not asked then.
+        #[arg(long)]
+        owner: Option<Owner>,
     },
     /// List tickets.
     List {
@@ -54,15 +58,20 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
             length,
             evidence,
             note,
+            owner,
         } => {
-            let length = length.unwrap_or(desk.config.limits.ticket);
-            match vouched(desk, evidence.as_deref(), &note) {
-                Ok(note) => match desk.account(&user).await {
-                    Ok(account) => issue(desk, &account, length, &note, None).await,
-                    Err(failure) => Err(failure),
-                },
-                Err(failure) => Err(failure),
-            }
+            let made = async {
+                let note = vouched(desk, evidence.as_deref(), &note)?;
+                let asked = Asked {
+                    account: &desk.account(&user).await?,
+                    length: length.unwrap_or(desk.config.limits.ticket),
+                    note: &note,
+                    replaces: None,
+                    owner,
+                };
+                issue(desk, asked).await
+            };
+            made.await
         }
         Verb::List { user } => list(desk, user.as_deref()).await,
         Verb::Void { id } => void(desk, &id).await,
@@ -72,7 +81,7 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
 }
 
 /// The note with the evidence, which is of the list and not left out where there is a help desk.
-fn vouched(desk: &Desk, evidence: Option<&str>, note: &str) -> Result<String> {
+pub(super) fn vouched(desk: &Desk, evidence: Option<&str>, note: &str) -> Result<String> {
     let listed = desk.config.desk.as_ref().map(|desk| &desk.evidence);
     match (evidence, listed) {
         (None, None) => Ok(note.to_owned()),
@@ -104,19 +113,25 @@ pub(super) fn address(desk: &Desk) -> String {
     format!("{}/ticket", desk.config.portal.url())
 }
 
+/// What a new ticket is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) account: &'a Account,
+    pub(super) length: TicketLength,
+    /// With the evidence.
+    pub(super) note: &'a str,
+    pub(super) replaces: Option<&'a str>,
+    pub(super) owner: Option<Owner>,
+}
+
 /// Makes a ticket, audits it and tells the person.
-pub(super) async fn make(
-    desk: &Desk,
-    account: &Account,
-    length: TicketLength,
-    note: &str,
-    replaces: Option<&str>,
-) -> Result<Made> {
+pub(super) async fn make(desk: &Desk, asked: Asked<'_>) -> Result<Made> {
     let asked = Issue {
-        account,
-        seconds: length.seconds(),
-        note,
-        replaces,
+        account: asked.account,
+        seconds: asked.length.seconds(),
+        note: asked.note,
+        replaces: asked.replaces,
+        owner: asked.owner,
         by: &desk.actor,
         request_id: None,
     };
@@ -125,16 +140,11 @@ pub(super) async fn make(
     Ok(made)
 }
 
-pub(super) async fn issue(
-    desk: &Desk,
-    account: &Account,
-    length: TicketLength,
-    note: &str,
-    replaces: Option<&str>,
-) -> Result<()> {
+pub(super) async fn issue(desk: &Desk, asked: Asked<'_>) -> Result<()> {
     let Made {
         id, code, expires, ..
-    } = make(desk, account, length, note, replaces).await?;
+    } = make(desk, asked).await?;
+    let account = asked.account;
     let said = Issued {
         id: &id,
         user: &account.name,
@@ -163,6 +173,7 @@ struct Listed {
     issued_by: String,
     note: String,
     replaces: Option<String>,
+    owner: Option<Owner>,
 }
 
 async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
@@ -174,6 +185,7 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
         .into_iter()
         .map(|row| Listed {
             state: row.state(now).name(),
+            owner: row.owner(),
             id: row.id,
             user: row.user_name,
             issued: exact(row.issued),

@@ -1,4 +1,4 @@
-//! `token`: list, import, suspend, resume, revoke, reissue. No verb ever prints a secret again.
+//! `token`: list, import, suspend, resume, revoke, reissue, owner. No verb ever prints a secret again.
 
 use agent_api::AuditKind;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use super::{
     desk::Desk,
     input,
     output::{exact, time},
-    ticket, unused,
+    owner, ticket, unused,
 };
 use crate::{
     audit::draft,
     otp::{Code, Seed},
     random,
-    store::{Kind, NewToken, SuspendedBy, TokenRow, TokenState},
+    store::{Kind, NewToken, Owner, SuspendedBy, TokenRow, TokenState},
     tokenfile,
 };
 
@@ -42,6 +42,9 @@ pub(super) enum Verb {
         /// A google-authenticator file, instead of a typed secret.
         #[arg(long)]
         google_authenticator: Option<PathBuf>,
+        /// Whose device it is on.
+        #[arg(long)]
+        owner: Option<Owner>,
     },
     /// Bring a token back into step by two codes that follow each other, read from standard input
     /// or asked for.
@@ -55,12 +58,17 @@ pub(super) enum Verb {
     /// Issue a ticket for a new token; the old one is revoked when the new one is confirmed.
     Reissue {
         id: String,
+        /// How it was made sure who the person is: one of `[desk] evidence`.
+        #[arg(long)]
+        evidence: Option<String>,
         /// Who vouched for the person, and how.
         #[arg(long, default_value = "")]
         note: String,
     },
     /// Suspend tokens that nobody used for long.
     SuspendUnused(unused::Asked),
+    /// Say whose device a token is on.
+    Owner { id: String, owner: owner::Said },
 }
 
 pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
@@ -70,13 +78,20 @@ pub(super) async fn carry_out(desk: &Desk, verb: Verb) -> Result<Done> {
             user,
             name,
             google_authenticator,
-        } => import(desk, &user, &name, google_authenticator.as_deref()).await,
+            owner,
+        } => import(desk, &user, (&name, owner), google_authenticator.as_deref()).await,
         Verb::Resync { id } => resync(desk, &id).await,
         Verb::Suspend { id } => change(desk, &id, Change::Suspend).await,
         Verb::Resume { id } => change(desk, &id, Change::Resume).await,
         Verb::Revoke { id } => change(desk, &id, Change::Revoke).await,
-        Verb::Reissue { id, note } => reissue(desk, &id, &note).await,
+        Verb::Reissue { id, evidence, note } => {
+            match ticket::vouched(desk, evidence.as_deref(), &note) {
+                Ok(note) => reissue(desk, &id, &note).await,
+                Err(failure) => Err(failure),
+            }
+        }
         Verb::SuspendUnused(asked) => unused::carry_out(desk, asked).await,
+        Verb::Owner { id, owner } => owner::carry_out(desk, &id, owner).await,
     };
     desk.close().await;
     done.map(|()| Done::All)
@@ -90,6 +105,7 @@ struct Listed {
     state: &'static str,
     kind: String,
     serial: Option<String>,
+    owner: Option<Owner>,
     weak: bool,
     origin: String,
     created: Timestamp,
@@ -106,6 +122,7 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
             Ok(Listed {
                 state: row.state()?.name(),
                 kind: row.kind_word().to_owned(),
+                owner: row.owner(),
                 serial: row.serial.clone(),
                 id: row.id,
                 user: row.user_name,
@@ -122,6 +139,7 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
         "user",
         "name",
         "kind",
+        "owner",
         "state",
         "added",
         "last used",
@@ -134,6 +152,7 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
             token.user.clone(),
             token.name.clone(),
             token.kind.clone(),
+            owner::word(token.owner),
             format!("{}{weak}", token.state),
             time(token.created.as_second()),
             token
@@ -144,7 +163,12 @@ async fn list(desk: &Desk, user: Option<&str>) -> Result<()> {
     })
 }
 
-async fn import(desk: &Desk, user: &str, name: &str, file: Option<&Path>) -> Result<()> {
+async fn import(
+    desk: &Desk,
+    user: &str,
+    (name, owner): (&str, Option<Owner>),
+    file: Option<&Path>,
+) -> Result<()> {
     if name.trim().is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
         bail!("a token's name has 1 to 40 characters");
     }
@@ -192,6 +216,7 @@ async fn import(desk: &Desk, user: &str, name: &str, file: Option<&Path>) -> Res
         replaces: None,
         created: desk.now().as_second(),
         expires: None,
+        owner,
         kind,
     };
     if !desk.store.add_token(&new).await? {
@@ -322,6 +347,12 @@ async fn reissue(desk: &Desk, id: &str, note: &str) -> Result<()> {
             token.user_name
         );
     }
-    let length = desk.config.limits.ticket;
-    ticket::issue(desk, &account, length, note, Some(id)).await
+    let asked = ticket::Asked {
+        account: &account,
+        length: desk.config.limits.ticket,
+        note,
+        replaces: Some(id),
+        owner: None,
+    };
+    ticket::issue(desk, asked).await
 }

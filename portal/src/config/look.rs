@@ -1,4 +1,4 @@
-//! `[look]`: the site's own logo, colours, help texts and languages. A colour in which people could
+//! `[look]`: the site's own logo, icon, colours, help texts, languages and link for feedback. A colour in which people could
 //! not read is refused here; files are checked when they are opened.
 
 mod colour;
@@ -8,6 +8,8 @@ pub(crate) use colour::Colour;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use super::Link;
 
 /// Least contrast of text (WCAG 2.2, 1.4.3 at level AA).
 const CONTRAST: f64 = 4.5;
@@ -36,6 +38,12 @@ pub(crate) struct Look {
     /// Folder of `TAG.toml`.
     #[serde(default)]
     pub(crate) languages: Option<PathBuf>,
+    /// SVG or PNG, in the browser's tab and among its bookmarks.
+    #[serde(default)]
+    pub(crate) favicon: Option<PathBuf>,
+    /// Where people say what they think of the portal.
+    #[serde(default)]
+    pub(crate) feedback: Option<Link>,
 }
 
 impl Look {

@@ -138,6 +138,7 @@ impl Tools<'_> {
             seconds: self.config.limits.ticket.seconds(),
             note: &note,
             replaces: row.subject.as_deref(),
+            owner: None,
             by: by.name(),
             request_id: by.request_id(),
         };

@@ -6,7 +6,7 @@ use crate::{
     directory::Account,
     portal::Failure,
     random,
-    store::{Kind, NewToken, Store, StoreError, TokenState},
+    store::{Kind, NewToken, Owner, Store, StoreError, TokenState},
 };
 
 /// Why nothing was given.
@@ -55,6 +55,7 @@ pub(crate) async fn give(
         replaces: None,
         created: now,
         expires: None,
+        owner: Some(Owner::Company),
         kind: Kind::Imported {
             recipe,
             last: row.last,

@@ -11,7 +11,7 @@ use crate::{
     lockout::Means,
     notices::{Kind, Notices},
     random,
-    store::{NewTicket, StoreError},
+    store::{NewTicket, Owner, StoreError},
 };
 
 /// What is asked for.
@@ -23,6 +23,8 @@ pub(crate) struct Issue<'a> {
     pub(crate) note: &'a str,
     /// A token that ends when another one is set up with the ticket.
     pub(crate) replaces: Option<&'a str>,
+    /// Whose device it is for.
+    pub(crate) owner: Option<Owner>,
     pub(crate) by: &'a str,
     pub(crate) request_id: Option<&'a str>,
 }
@@ -64,6 +66,7 @@ pub(crate) async fn issue(
         expires,
         issued_by: asked.by,
         note: &note,
+        owner: asked.owner,
     };
     means.store.add_ticket(&new).await?;
     let mut entry = draft(AuditKind::Ticket, "issued");

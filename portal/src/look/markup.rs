@@ -1,8 +1,7 @@
 //! The little markup of help texts: headings, paragraphs, lists, links. It is read into blocks that
 //! a template prints like all words, so nothing in it can become HTML of its own.
 
-/// Longest address of a link.
-const LINK_MAX: usize = 500;
+use crate::config::Link;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +110,7 @@ fn spans(text: &str) -> Result<Vec<Span>, String> {
             .and_then(|(words, rest)| Some((words, rest.split_once(')')?)));
         match link {
             Some((words, (to, after))) if !words.trim().is_empty() => {
-                check(to)?;
+                Link::check(to)?;
                 if !plain.is_empty() {
                     spans.push(Span::Text(std::mem::take(&mut plain)));
                 }
@@ -132,20 +131,6 @@ fn spans(text: &str) -> Result<Vec<Span>, String> {
         spans.push(Span::Text(plain));
     }
     Ok(spans)
-}
-
-/// Only `https:` and `mailto:` lead out of here.
-fn check(to: &str) -> Result<(), String> {
-    let rest = to
-        .strip_prefix("https://")
-        .or_else(|| to.strip_prefix("mailto:"));
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '\\');
-    match rest {
-        Some(rest) if !rest.is_empty() && to.len() <= LINK_MAX && !to.contains(odd) => Ok(()),
-        _ => Err(format!(
-            "the link to {to:?} is not taken; links begin with https:// or mailto: and hold no blanks or quotes"
-        )),
-    }
 }
 
 #[cfg(test)]

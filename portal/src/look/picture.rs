@@ -1,11 +1,11 @@
-//! A logo: a PNG, or an SVG that draws and does nothing else. It is served as a file of its own with
+//! A logo or an icon: a PNG, or an SVG that draws and does nothing else. It is served as a file of its own with
 //! its own type and never becomes part of a page.
 
 use std::path::Path;
 
 use super::{LookError, read};
 
-/// Largest logo, in bytes.
+/// Largest one, in bytes.
 const SIZE_MAX: u64 = 256 * 1024;
 /// Widest and highest PNG, in pixels.
 const EDGE_MAX: u32 = 4096;
@@ -57,7 +57,7 @@ impl Picture {
         let (kind, checked) = match ending {
             Some("svg") => (Kind::Svg, check_svg(&bytes)),
             Some("png") => (Kind::Png, check_png(&bytes)),
-            _ => return Err(say("a logo is a file .svg or .png".into())),
+            _ => return Err(say("a logo or an icon is a file .svg or .png".into())),
         };
         checked.map_err(say)?;
         Ok(Self { kind, bytes })

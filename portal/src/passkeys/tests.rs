@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
+    enrol::Device,
     otp::Seed,
     testing::{Ask, Got, Site, authenticator::Authenticator},
 };
@@ -261,7 +262,13 @@ async fn a_passkey_that_was_held_back_over_a_lock_out_is_not_made() {
         .await
         .unwrap();
     let from = crate::limits::SourceKey::of(crate::testing::SOURCE.parse().unwrap());
-    let made = portal.make_passkey(&kept, (&id, &reply), "Key", from).await;
+    let device = Device {
+        name: "Key",
+        owner: None,
+    };
+    let made = portal
+        .make_passkey(&kept, (&id, &reply), device, from)
+        .await;
     assert_eq!(made.unwrap(), super::Made::NotFitting);
     let tokens = portal.store.active_tokens("u-alice").await.unwrap();
     assert!(tokens.is_empty(), "{tokens:?}");

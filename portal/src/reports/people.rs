@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use agent_api::{Service, ServiceKind};
 
-use super::{Cell, Report};
+use super::{Cell, Report, tokens::owner};
 use crate::{
     directory::{Account, AccountState},
     store::{Store, StoreError},
@@ -62,14 +62,16 @@ pub(crate) async fn no_second_means(store: &Store) -> Result<Report, StoreError>
         if with_codes.contains(&token.user_id) {
             continue;
         }
+        let owner = owner(&token);
         rows.push(vec![
             token.user_name.into(),
             token.id.into(),
             token.name.into(),
             Cell::time(token.last_used),
+            owner,
         ]);
     }
-    let columns = &["user", "token", "device", "last_used"];
+    let columns = &["user", "token", "device", "last_used", "owner"];
     Ok(Report { columns, rows })
 }
 

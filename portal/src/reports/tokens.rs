@@ -7,18 +7,55 @@ use crate::store::{Store, StoreError, TokenRow};
 pub(crate) async fn unused(store: &Store, before: i64) -> Result<Report, StoreError> {
     let tokens = store.unused_tokens(before).await?;
     let rows = tokens.into_iter().map(row).collect();
-    let columns = &["user", "token", "device", "created", "last_used"];
+    let columns = &["user", "token", "device", "created", "last_used", "owner"];
     Ok(Report { columns, rows })
 }
 
 fn row(token: TokenRow) -> Vec<Cell> {
+    let owner = owner(&token);
     vec![
         token.user_name.into(),
         token.id.into(),
         token.name.into(),
         Cell::Time(token.created),
         Cell::time(token.last_used),
+        owner,
     ]
+}
+
+/// Whose device it is on, as lists for programs say it.
+pub(super) fn owner(token: &TokenRow) -> Cell {
+    let owner = token.owner();
+    owner.map_or(Cell::Nothing, |owner| owner.word().into())
+}
+
+/// Every token that counts or may count again, with whose device it is on.
+pub(crate) async fn tokens(store: &Store) -> Result<Report, StoreError> {
+    let mut rows = Vec::new();
+    for token in store.kept_tokens().await? {
+        let owner = owner(&token);
+        rows.push(vec![
+            token.user_name.as_str().into(),
+            token.id.as_str().into(),
+            token.name.as_str().into(),
+            token.kind_word().into(),
+            owner,
+            token.state()?.name().into(),
+            Cell::Time(token.created),
+            Cell::time(token.last_used),
+        ]);
+    }
+    let columns = &[
+        "user",
+        "token",
+        "device",
+        "kind",
+        "owner",
+        "state",
+        "created",
+        "last_used",
+    ];
+    Ok(Report { columns, rows })
 }
 
 /// People with more tokens that count than that.

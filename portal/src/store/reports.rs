@@ -52,6 +52,14 @@ impl Store {
         Ok(found.into_iter().collect())
     }
 
+    /// Every live or suspended token.
+    pub(crate) async fn kept_tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let rest = "WHERE state IN ('active', 'suspended') ORDER BY user_name, id";
+        Ok(sqlx::query_as(select(rest))
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
     /// Live tokens that were last used, or made and never used, before then.
     pub(crate) async fn unused_tokens(&self, before: i64) -> Result<Vec<TokenRow>, StoreError> {
         let rest = "WHERE state = 'active' AND coalesce(last_used, created) < $1

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError};
+use super::{Owner, Store, StoreError};
 
 /// What became of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +35,15 @@ pub(crate) struct TicketRow {
     pub(crate) issued_by: String,
     pub(crate) note: String,
     state: String,
+    owner: Option<String>,
 }
 
 impl TicketRow {
+    /// Whose device it is for; None: nobody said.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.owner.as_deref().and_then(Owner::of_word)
+    }
+
     pub(crate) fn state(&self, now: i64) -> TicketState {
         match self.state.as_str() {
             "used" => TicketState::Used,
@@ -60,14 +66,16 @@ pub(crate) struct NewTicket<'a> {
     pub(crate) expires: i64,
     pub(crate) issued_by: &'a str,
     pub(crate) note: &'a str,
+    /// Whose device it is for.
+    pub(crate) owner: Option<Owner>,
 }
 
 impl Store {
     pub(crate) async fn add_ticket(&self, new: &NewTicket<'_>) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO tickets (id, user_id, user_name, code, replaces, issued, expires,
-                                  issued_by, note, state)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open')",
+                                  issued_by, note, state, owner)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10)",
         )
         .bind(new.id)
         .bind(new.user_id)
@@ -78,6 +86,7 @@ impl Store {
         .bind(new.expires)
         .bind(new.issued_by)
         .bind(new.note)
+        .bind(new.owner.map(Owner::word))
         .execute(&self.writer)
         .await?;
         Ok(())
@@ -91,7 +100,7 @@ impl Store {
         now: i64,
     ) -> Result<Option<TicketRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT id, user_name, replaces, issued, expires, issued_by, note, state FROM tickets
+            "SELECT id, user_name, replaces, issued, expires, issued_by, note, state, owner FROM tickets
              WHERE code = $1 AND user_id = $2 AND state = 'open' AND expires > $3",
         )
         .bind(code)
@@ -127,7 +136,7 @@ impl Store {
         Ok(sqlx::query_as(
             "UPDATE tickets SET state = 'used', ended = $3
              WHERE code = $1 AND user_id = $2 AND state = 'open' AND expires > $3
-             RETURNING id, user_name, replaces, issued, expires, issued_by, note, state",
+             RETURNING id, user_name, replaces, issued, expires, issued_by, note, state, owner",
         )
         .bind(code)
         .bind(user_id)
@@ -139,7 +148,7 @@ impl Store {
     /// All tickets, newest first, or those of one user name.
     pub(crate) async fn tickets(&self, user: Option<&str>) -> Result<Vec<TicketRow>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT id, user_name, replaces, issued, expires, issued_by, note, state FROM tickets
+            "SELECT id, user_name, replaces, issued, expires, issued_by, note, state, owner FROM tickets
              WHERE $1 IS NULL OR user_name = $1 COLLATE NOCASE ORDER BY issued DESC, id LIMIT 1000",
         )
         .bind(user)

@@ -1,15 +1,17 @@
 //! Rows of `tokens`. The claim of a step is one compare-and-set; every change of state names the
 //! states it may start from.
 
+mod owner;
 mod row;
 
 use sqlx::{Sqlite, Transaction};
 
 use super::{Store, StoreError, cookies};
+pub(crate) use owner::Owner;
 pub(crate) use row::{Kind, NewToken, SuspendedBy, TokenRow, TokenState};
 
 const COLUMNS: &str = "SELECT id, user_id, user_name, name, state, suspended_by, secret, weak, \
-    origin, handle, created, last_used, kind, last_step, drift, serial FROM tokens";
+    origin, handle, created, last_used, kind, last_step, drift, serial, owner FROM tokens";
 
 pub(super) fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     // Constants only: no caller's text reaches the statement.
@@ -105,25 +107,26 @@ impl Store {
     }
 
     /// Makes a pending token active by the step of its first code, which is taken with it. The
-    /// token it replaces is revoked in the same transaction, and its cookies end, but for the one
+    /// owner counts where nothing was said before. The token it replaces is revoked in the same transaction, and its cookies end, but for the one
     /// that asks. False: too late, or taken.
     pub(crate) async fn confirm_token(
         &self,
         id: &str,
-        name: &str,
+        (name, owner): (&str, Option<Owner>),
         step: i64,
         (now, asking): (i64, Option<&[u8]>),
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(
             "UPDATE tokens SET state = 'active', last_step = $1, last_used = $3, name = $4,
-                               handle = NULL, expires = NULL
+                               owner = coalesce(owner, $5), handle = NULL, expires = NULL
              WHERE id = $2 AND last_step < $1 AND state = 'pending' AND expires > $3",
         )
         .bind(step)
         .bind(id)
         .bind(now)
         .bind(name)
+        .bind(owner.map(Owner::word))
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() != 1 {
@@ -327,8 +330,9 @@ pub(super) async fn insert(
     let (kind, last, serial, credential) = new.kind.columns();
     let done = sqlx::query(
         "INSERT INTO tokens (id, user_id, user_name, name, state, secret, weak, origin, handle,
-                             replaces, created, expires, kind, last_step, serial, credential)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $16, $17
+                             replaces, created, expires, kind, last_step, serial, credential,
+                             owner)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $16, $17, $18
          WHERE EXISTS (SELECT 1 FROM facts WHERE name = 'key' AND value = $13)",
     )
     .bind(new.id)
@@ -348,6 +352,7 @@ pub(super) async fn insert(
     .bind(last)
     .bind(serial)
     .bind(credential)
+    .bind(new.owner.map(Owner::word))
     .execute(&mut **transaction)
     .await?;
     Ok(done.rows_affected() == 1)

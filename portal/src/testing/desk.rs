@@ -19,12 +19,14 @@ pub(crate) fn table(more: &str) -> String {
 
 /// A site with the desk's people.
 pub(crate) async fn site(more: &str) -> Site {
+    let limits = "[limits]\nsource_per_minute = 1000\nsource_per_hour = 10000\n";
+    site_with(&format!("{}{limits}", table(more))).await
+}
+
+/// The same with the whole configuration given, [`table`] among it.
+pub(crate) async fn site_with(config: &str) -> Site {
     assert_eq!(DESK, SOURCE, "log-ins come from the desk's network");
-    let site = Site::new(&format!(
-        "{}[limits]\nsource_per_minute = 1000\nsource_per_hour = 10000\n",
-        table(more)
-    ))
-    .await;
+    let site = Site::new(config).await;
     let users = vec![
         user("alice", &["staff"]),
         user("bob", &["staff", "admins"]),

@@ -6,6 +6,7 @@ mod figures;
 mod gate;
 mod home;
 mod lines;
+mod owner;
 mod person;
 mod prove;
 
@@ -31,4 +32,5 @@ pub(super) fn routes() -> Router<Arc<Portal>> {
         .route("/desk/figures", get(figures::show))
         .route("/desk/figures.csv", get(figures::csv))
         .route("/desk/prove", get(prove::show).post(prove::prove))
+        .route("/desk/owner", post(owner::say))
 }

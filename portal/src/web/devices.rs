@@ -14,6 +14,7 @@ use super::{
     access::again,
     failed::failed,
     form::Form,
+    owner::device,
     page::{DeviceRow, DevicesPage, Notice, RecoveryPart, render},
     ticket::{confirmed_page, enrol_page},
     times::Moment,
@@ -23,12 +24,12 @@ use crate::{
     audit::draft,
     codes::CodeRefused,
     config::Opens,
-    enrol::{Confirmed, Confirmer, Offer, Origin, TooMany},
+    enrol::{Confirmed, Confirmer, Device, Offer, Origin, Plan, TooMany},
     limits::SourceKey,
     live::LiveCookie,
     otp::Code,
     portal::{Failure, Portal},
-    store::{SuspendedBy, TokenRow, TokenState},
+    store::{Owner, SuspendedBy, TokenRow, TokenState},
     text::fill,
 };
 
@@ -49,6 +50,7 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
                 "resumed" => Notice::good(&words.resumed_done),
                 "revoked" => Notice::good(&words.revoked_done),
                 "added" => Notice::good(&words.added_done),
+                "owner-said" => Notice::good(&portal.texts.of(visit.language).owner.saved),
                 "not-possible" => Notice::bad(&words.not_possible),
                 "too-many" => Notice::bad(&words.too_many),
                 "only-full" => Notice::bad(&words.only_full),
@@ -104,7 +106,8 @@ async fn page(
 }
 
 fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a> {
-    let words = &portal.texts.of(visit.language).devices;
+    let all = portal.texts.of(visit.language);
+    let words = &all.devices;
     let (active, suspended) = (
         token.is(TokenState::Active),
         token.is(TokenState::Suspended),
@@ -130,6 +133,10 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
         weak: token.weak && (active || suspended),
         created: moment(token.created),
         last_used: token.last_used.map(moment),
+        owner: token
+            .owner()
+            .map_or(&all.owner.unsaid, |owner| super::owner::name(owner, all)),
+        said: token.owner().map_or("", Owner::word),
         may_replace: (active || suspended) && !token.is_passkey(),
         may_suspend: active,
         may_resume: suspended && token.own_suspension(),
@@ -213,6 +220,10 @@ async fn offer(portal: &Portal, visit: &Visit, replaces: Option<&str>) -> Respon
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
+    let plan = Plan {
+        replaces,
+        owner: None,
+    };
     let offered = async {
         if let Some(old) = replaces {
             let old = portal.store.token(old).await?;
@@ -224,14 +235,21 @@ async fn offer(portal: &Portal, visit: &Visit, replaces: Option<&str>) -> Respon
         }
         Ok::<_, Failure>(match portal.account_of(cookie).await? {
             None => Offered::Gone,
-            Some(account) => match portal.offer(&account, Origin::OwnPage, replaces).await? {
+            Some(account) => match portal.offer(&account, Origin::OwnPage, plan).await? {
                 Ok(offer) => Offered::Here(Box::new(offer)),
                 Err(TooMany) => Offered::TooMany,
             },
         })
     };
     match offered.await {
-        Ok(Offered::Here(offer)) => enrol_page(portal, visit, "/devices/confirm", *offer, "", None),
+        Ok(Offered::Here(offer)) => enrol_page(
+            portal,
+            visit,
+            "/devices/confirm",
+            *offer,
+            Device::default(),
+            None,
+        ),
         Ok(Offered::TooMany) => back(portal, visit, cookie, "too-many").await,
         Ok(Offered::NotPossible) => back(portal, visit, cookie, "not-possible").await,
         Ok(Offered::Gone) => again(portal, visit, cookie, "/?say=again").await,
@@ -260,13 +278,13 @@ pub(super) async fn confirm(
         Err(response) => return response,
     };
     let confirmer = Confirmer::Person(cookie);
-    let name = form.text("name");
+    let device = device(&form);
     match portal
-        .confirm(form.text("token"), confirmer, form.text("code"), name)
+        .confirm(form.text("token"), confirmer, form.text("code"), device)
         .await
     {
         Ok(Confirmed::Done { .. }) => back(&portal, &visit, cookie, "added").await,
-        Ok(other) => confirmed_page(&portal, &visit, "/devices/confirm", other, name).await,
+        Ok(other) => confirmed_page(&portal, &visit, "/devices/confirm", other, device).await,
         Err(failure) => failed(&visit, &failure),
     }
 }

@@ -17,6 +17,7 @@ use super::{
     page::{LoginPage, Notice, render},
     since,
     ticket::enrol_page,
+    typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
@@ -24,10 +25,10 @@ use crate::{
     audit::draft,
     config::FactorKind,
     directory::UserName,
-    enrol::{Origin, TooMany},
+    enrol::{Device, Origin, Plan, TooMany},
     grants::{self, GrantsError, Wanted},
     live::LiveCookie,
-    login::{Outcome, Second, Shown, Typed},
+    login::{Outcome, Second, Shown},
     portal::{Failure, Portal},
     proof::FactorsPassed,
 };
@@ -65,13 +66,9 @@ pub(super) async fn show(
         }
         _ => None,
     };
-    let username = visit
-        .remembered
-        .as_ref()
-        .map(|name| name.as_str().to_owned());
     let since = since::begin(&portal, &headers);
     let since = since.map(|value| (header::SET_COOKIE, value));
-    let page = page(&portal, &visit, StatusCode::OK, username, notice);
+    let page = page(&portal, &visit, StatusCode::OK, remembered(&visit), notice);
     (AppendHeaders(since), page).into_response()
 }
 
@@ -79,7 +76,7 @@ fn page(
     portal: &Portal,
     visit: &Visit,
     status: StatusCode,
-    username: Option<String>,
+    username: String,
     notice: Option<Notice>,
 ) -> Response {
     let mut page = visit.page(portal, "/");
@@ -91,7 +88,7 @@ fn page(
     }
     let login = LoginPage {
         remember: visit.remembered.is_some(),
-        username: username.unwrap_or_default(),
+        username,
         address: visit.client.ok().map(|address| address.ip().to_string()),
         passkeys: portal.passkeys.is_some(),
         code_alone: access::alone_is_used(&portal.config.access, FactorKind::Otp),
@@ -107,22 +104,15 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     form: Form,
 ) -> Response {
-    let from = match visit.from() {
-        Ok(from) => from,
+    let typed = match typed(&visit, &form, second(&form)) {
+        Ok(typed) => typed,
         Err(away) => return away.into_response(),
-    };
-    let typed = Typed {
-        username: form.text("username"),
-        password: form.text("password"),
-        second: second(&form),
-        from,
-        request_id: &visit.id,
     };
     match portal.log_in(&typed).await {
         Outcome::Refused(shown) => {
             // The form was sent twice and the first one got in: that one counts.
             if let Some(cookie) = &visit.cookie
-                && cookie.is_from(from)
+                && cookie.is_from(typed.from)
                 && cookie
                     .user_name()
                     .eq_ignore_ascii_case(typed.username.trim())
@@ -131,16 +121,22 @@ pub(super) async fn log_in(
             }
             let words = portal.texts.of(visit.language);
             let (status, text) = refusal(shown, &words.login.refused, words);
-            let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
             let notice = Notice::bad(text).see(topic(shown));
-            page(&portal, &visit, status, username, Some(notice))
+            page(&portal, &visit, status, name_again(&form), Some(notice))
         }
         Outcome::Enrol(passed) => {
             match portal
-                .offer(passed.account(), Origin::FirstLogin, None)
+                .offer(passed.account(), Origin::FirstLogin, Plan::default())
                 .await
             {
-                Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+                Ok(Ok(offer)) => enrol_page(
+                    &portal,
+                    &visit,
+                    "/ticket/confirm",
+                    offer,
+                    Device::default(),
+                    None,
+                ),
                 Ok(Err(TooMany)) => Redirect::to("/").into_response(),
                 Err(failure) => failed(&visit, &failure),
             }
@@ -194,7 +190,8 @@ async fn let_in(
         // Locked out between the code and here.
         let words = portal.texts.of(visit.language);
         let (status, text) = refusal(Shown::Generic, &words.login.refused, words);
-        return Ok(page(portal, visit, status, None, Some(Notice::bad(text))));
+        let notice = Some(Notice::bad(text));
+        return Ok(page(portal, visit, status, String::new(), notice));
     };
     let (account, ip) = (proof.account(), from.ip());
     portal.notices.got_in(account, ip, visit.language).await;
@@ -272,11 +269,13 @@ pub(super) async fn log_off(State(portal): State<Arc<Portal>>, visit: Visit) -> 
             Notice::bad(&words.off_partly)
         }
     };
-    let username = visit
-        .remembered
-        .as_ref()
-        .map(|name| name.as_str().to_owned());
-    let page = page(&portal, &visit, StatusCode::OK, username, Some(notice));
+    let page = page(
+        &portal,
+        &visit,
+        StatusCode::OK,
+        remembered(&visit),
+        Some(notice),
+    );
     (
         AppendHeaders([(header::SET_COOKIE, cookies::end_login())]),
         page,

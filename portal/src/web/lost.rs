@@ -14,12 +14,13 @@ use super::{
     login,
     page::{LostPage, MessagePage, Notice, render},
     ticket::enrol_page,
+    typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
     config::Opens,
-    directory::UserName,
-    login::{Outcome, Second, Typed},
+    enrol::Device,
+    login::{Outcome, Second},
     lost::{Found, Lost},
     portal::Portal,
     text::fill,
@@ -27,23 +28,21 @@ use crate::{
 
 /// `GET /lost`.
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    let username = visit.remembered.as_ref();
-    let username = username.map(|name| name.as_str().to_owned());
-    page(&portal, &visit, StatusCode::OK, username, None)
+    page(&portal, &visit, StatusCode::OK, remembered(&visit), None)
 }
 
 fn page(
     portal: &Portal,
     visit: &Visit,
     status: StatusCode,
-    username: Option<String>,
+    username: String,
     notice: Option<Notice>,
 ) -> Response {
     let mut page = visit.page(portal, "/lost");
     page.user = None;
     page.notices.extend(notice);
     let page = LostPage {
-        username: username.unwrap_or_default(),
+        username,
         codes: portal.config.recovery.opens != Opens::Nothing,
         unlock: portal.config.recovery.opens == Opens::Unlock,
         page,
@@ -58,17 +57,10 @@ pub(super) async fn lose(
     headers: HeaderMap,
     form: Form,
 ) -> Response {
-    let from = match visit.from() {
-        Ok(from) => from,
-        Err(away) => return away.into_response(),
-    };
     let code = form.text("recovery");
-    let typed = Typed {
-        username: form.text("username"),
-        password: form.text("password"),
-        second: Second::Recovery(code),
-        from,
-        request_id: &visit.id,
+    let typed = match typed(&visit, &form, Second::Recovery(code)) {
+        Ok(typed) => typed,
+        Err(away) => return away.into_response(),
     };
     let lost = match form.text("what") {
         "lost" => Lost::Stolen,
@@ -96,13 +88,12 @@ pub(super) async fn lose(
 fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Shown) -> Response {
     let words = portal.texts.of(visit.language);
     let (status, text) = refusal(shown, &words.lost.refused, words);
-    let username = UserName::parse(form.text("username")).map(|name| name.as_str().to_owned());
     let see = match shown {
         crate::login::Shown::Generic => "lost",
         other => topic(other),
     };
     let notice = Notice::bad(text).see(see);
-    page(portal, visit, status, username, Some(notice))
+    page(portal, visit, status, name_again(form), Some(notice))
 }
 
 /// Another authenticator is set up on the next page; what was stopped is said there.
@@ -130,7 +121,7 @@ fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
             visit,
             "/ticket/confirm",
             offer,
-            "",
+            Device::default(),
             Some(Notice::info(text)),
         ),
         None => {

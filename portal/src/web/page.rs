@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{statics, times, times::Moment, visit::Visit};
 use crate::{
     client_addr::ClientAddr,
-    config::Follow,
+    config::{Follow, Link},
     look::Look,
     portal::Portal,
     text::{Language, Words},
@@ -92,6 +92,7 @@ pub(super) struct Page<'a> {
     pub(super) brand: &'a str,
     pub(super) issuer: &'a str,
     pub(super) contact: &'a str,
+    pub(super) feedback: Option<&'a str>,
     pub(super) url: String,
     pub(super) request: &'a str,
     pub(super) user: Option<&'a str>,
@@ -144,6 +145,7 @@ impl<'a> Page<'a> {
             brand: &config.name,
             issuer: &config.issuer,
             contact: &config.contact,
+            feedback: portal.config.look.feedback.as_ref().map(Link::as_str),
             url: config.url(),
             request: &visit.id,
             user: visit.cookie.as_ref().map(|cookie| cookie.user_name()),
@@ -393,6 +395,9 @@ pub(super) struct DeviceRow<'a> {
     pub(super) weak: bool,
     pub(super) created: Moment,
     pub(super) last_used: Option<Moment>,
+    /// Whose it is, and the word for the form.
+    pub(super) owner: &'a str,
+    pub(super) said: &'static str,
     pub(super) may_replace: bool,
     pub(super) may_suspend: bool,
     pub(super) may_resume: bool,
@@ -410,6 +415,10 @@ pub(super) struct EnrolPage<'a> {
     pub(super) secret: Zeroizing<String>,
     pub(super) picture: Zeroizing<String>,
     pub(super) name: String,
+    /// Whose device it is, where the ticket says so.
+    pub(super) decided: Option<&'a str>,
+    /// What was said of it, where the page is shown again.
+    pub(super) said: &'static str,
 }
 
 #[derive(Debug, Template)]

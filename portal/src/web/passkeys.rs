@@ -15,6 +15,7 @@ use super::{
     devices::{Asks, back, changer},
     failed::{Kind, failed},
     form::Form,
+    owner::device,
     visit::Visit,
 };
 use crate::{limits::SourceKey, passkeys::Made, portal::Portal};
@@ -59,7 +60,7 @@ pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit, form: 
     }
     let reply = (form.text("challenge"), form.text("passkey"));
     let made = portal
-        .make_passkey(cookie, reply, form.text("name"), from)
+        .make_passkey(cookie, reply, device(&form), from)
         .await;
     match made {
         Ok(Made::Done) => back(&portal, &visit, cookie, "passkey-made").await,

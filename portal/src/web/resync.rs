@@ -13,32 +13,29 @@ use super::{
     failed::{failed, refusal, topic},
     form::Form,
     page::{MessagePage, Notice, ResyncPage, render},
+    typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
-    directory::UserName,
-    login::{Second, Shown, Typed},
+    login::{Second, Shown},
     portal::Portal,
 };
 
 /// `GET /resync`.
 pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
-    let username = visit.remembered.as_ref();
-    let username = username.map(|name| name.as_str().to_owned());
-    page(&portal, &visit, StatusCode::OK, username, None)
+    page(&portal, &visit, StatusCode::OK, remembered(&visit), None)
 }
 
 fn page(
     portal: &Portal,
     visit: &Visit,
     status: StatusCode,
-    username: Option<String>,
+    username: String,
     notice: Option<Notice>,
 ) -> Response {
     let mut page = visit.page(portal, "/resync");
     page.user = None;
     page.notices.extend(notice);
-    let username = username.unwrap_or_default();
     render(visit, status, &ResyncPage { page, username })
 }
 
@@ -48,16 +45,9 @@ pub(super) async fn resync(
     visit: Visit,
     form: Form,
 ) -> Response {
-    let from = match visit.from() {
-        Ok(from) => from,
+    let typed = match typed(&visit, &form, Second::Code(form.text("code"))) {
+        Ok(typed) => typed,
         Err(away) => return away.into_response(),
-    };
-    let typed = Typed {
-        username: form.text("username"),
-        password: form.text("password"),
-        second: Second::Code(form.text("code")),
-        from,
-        request_id: &visit.id,
     };
     let words = portal.texts.of(visit.language);
     match portal.resync(&typed, form.text("next")).await {
@@ -72,13 +62,12 @@ pub(super) async fn resync(
         }
         Ok(Err(shown)) => {
             let (status, text) = refusal(shown, &words.resync.refused, words);
-            let name = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
             let see = match shown {
                 Shown::Generic => "token",
                 other => topic(other),
             };
             let notice = Notice::bad(text).see(see);
-            page(&portal, &visit, status, name, Some(notice))
+            page(&portal, &visit, status, name_again(&form), Some(notice))
         }
         Err(failure) => failed(&visit, &failure),
     }

@@ -9,6 +9,7 @@ mod follow;
 mod forms;
 mod login;
 mod look;
+mod owner;
 mod recovery;
 mod robust;
 mod shared;

@@ -14,15 +14,17 @@ use zeroize::Zeroizing;
 use super::{
     failed::{failed, refusal, topic},
     form::Form,
+    owner::device,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
+    typed::{name_again, remembered, typed},
     visit::Visit,
 };
 use crate::{
     config::Opens,
-    directory::UserName,
-    enrol::{Confirmed, Confirmer, Offer},
-    login::{Second, Shown, Typed},
+    enrol::{Confirmed, Confirmer, Device, Offer},
+    login::{Second, Shown},
     portal::{Failure, Portal},
+    store::Owner,
     text::fill,
 };
 
@@ -37,16 +39,11 @@ pub(super) async fn show(
         .find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
         .filter(|code| code.len() <= 64)
         .unwrap_or_default();
-    let username = visit
-        .remembered
-        .as_ref()
-        .map(|name| name.as_str().to_owned());
     page(
         &portal,
         &visit,
         StatusCode::OK,
-        code,
-        username.unwrap_or_default(),
+        (code, remembered(&visit)),
         None,
     )
 }
@@ -55,8 +52,7 @@ fn page(
     portal: &Portal,
     visit: &Visit,
     status: StatusCode,
-    ticket: String,
-    username: String,
+    (ticket, username): (String, String),
     notice: Option<Notice>,
 ) -> Response {
     let mut page = visit.page(portal, "/ticket");
@@ -81,36 +77,30 @@ pub(super) async fn redeem(
     visit: Visit,
     form: Form,
 ) -> Response {
-    let from = match visit.from() {
-        Ok(from) => from,
+    let typed = match typed(&visit, &form, Second::Code("")) {
+        Ok(typed) => typed,
         Err(away) => return away.into_response(),
     };
-    let typed = Typed {
-        username: form.text("username"),
-        password: form.text("password"),
-        second: Second::Code(""),
-        from,
-        request_id: &visit.id,
-    };
     match portal.redeem(&typed, form.text("ticket")).await {
-        Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
+        Ok(Ok(offer)) => enrol_page(
+            &portal,
+            &visit,
+            "/ticket/confirm",
+            offer,
+            Device::default(),
+            None,
+        ),
         Ok(Err(shown)) => {
             let words = portal.texts.of(visit.language);
             let (status, text) = refusal(shown, &words.ticket.refused, words);
-            let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
-            let username = username.unwrap_or_default();
+            let see = match shown {
+                Shown::Generic => "ticket",
+                other => topic(other),
+            };
+            let notice = Some(Notice::bad(text).see(see));
             // The ticket is not printed back: a page is easier to look at than a field.
-            page(
-                &portal,
-                &visit,
-                status,
-                String::new(),
-                username,
-                Some(Notice::bad(text).see(match shown {
-                    Shown::Generic => "ticket",
-                    other => topic(other),
-                })),
-            )
+            let fields = (String::new(), name_again(&form));
+            page(&portal, &visit, status, fields, notice)
         }
         Err(failure) => failed(&visit, &failure),
     }
@@ -122,9 +112,9 @@ pub(super) async fn confirm(
     visit: Visit,
     form: Form,
 ) -> Response {
-    let (token, code, name) = (form.text("token"), form.text("code"), form.text("name"));
-    match portal.confirm(token, Confirmer::Handle, code, name).await {
-        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, name).await,
+    let (token, code, device) = (form.text("token"), form.text("code"), device(&form));
+    match portal.confirm(token, Confirmer::Handle, code, device).await {
+        Ok(done) => confirmed_page(&portal, &visit, "/ticket/confirm", done, device).await,
         Err(failure) => failed(&visit, &failure),
     }
 }
@@ -135,7 +125,7 @@ pub(super) async fn confirmed_page(
     visit: &Visit,
     action: &'static str,
     confirmed: Confirmed,
-    name: &str,
+    device: Device<'_>,
 ) -> Response {
     let words = portal.texts.of(visit.language);
     let message = |status, title, text| {
@@ -179,7 +169,7 @@ pub(super) async fn confirmed_page(
                 None => words.enrol.wrong.clone(),
             };
             let notice = Notice::bad(text).see(see);
-            enrol_page(portal, visit, action, offer, name, Some(notice))
+            enrol_page(portal, visit, action, offer, device, Some(notice))
         }
     }
 }
@@ -204,7 +194,7 @@ pub(super) fn enrol_page(
     visit: &Visit,
     action: &'static str,
     offer: Offer,
-    name: &str,
+    device: Device<'_>,
     notice: Option<Notice>,
 ) -> Response {
     let settings = &portal.config.portal;
@@ -228,11 +218,13 @@ pub(super) fn enrol_page(
         token: offer.token,
         secret: offer.seed.grouped(),
         picture,
-        name: if name.is_empty() {
+        name: if device.name.is_empty() {
             words.name_default.clone()
         } else {
-            name.to_owned()
+            device.name.to_owned()
         },
+        decided: offer.owner.map(|owner| super::owner::name(owner, page.t)),
+        said: device.owner.map_or("", Owner::word),
         page,
     };
     render(visit, status, &enrol)

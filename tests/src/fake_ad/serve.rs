@@ -2,21 +2,23 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     thread,
     time::Duration,
 };
 
-use rustls::{ServerConnection, StreamOwned};
-
 use super::{
-    Forest, Port, SEARCHER, Shared, Tricks,
+    Inside, Port, SEARCHER, Shared,
     answer::{Asked, page, result, root},
     ber,
+    stream::Stream,
 };
 
 /// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(120);
+/// Of the extended operation StartTLS (RFC 4511, 4.14).
+const STARTTLS: &str = "1.3.6.1.4.1.1466.20037";
+
 pub(super) fn accept(listener: &TcpListener, shared: &Shared, port: Port) {
     for stream in listener.incoming().flatten() {
         let shared = shared.clone();
@@ -24,11 +26,12 @@ pub(super) fn accept(listener: &TcpListener, shared: &Shared, port: Port) {
             if shared.inside().tricks.silent {
                 thread::sleep(LONG);
             }
-            let Ok(tls) = ServerConnection::new(shared.tls.clone()) else {
+            let mut stream = Stream::Plain(stream);
+            if port != Port::Plain && stream.secure(&shared.tls).is_err() {
                 return;
-            };
+            }
             let client = Client {
-                stream: StreamOwned::new(tls, stream),
+                stream,
                 shared,
                 port,
                 bound: String::new(),
@@ -40,7 +43,7 @@ pub(super) fn accept(listener: &TcpListener, shared: &Shared, port: Port) {
 }
 
 struct Client {
-    stream: StreamOwned<ServerConnection, TcpStream>,
+    stream: Stream,
     shared: Shared,
     port: Port,
     /// As whom, in lower case.
@@ -61,6 +64,7 @@ impl Client {
             match tag {
                 0x60 => self.bind(id, operation)?,
                 0x63 => self.search(id, operation, rest)?,
+                0x77 => self.extended(id, operation)?,
                 _ => return Ok(()),
             }
         }
@@ -87,6 +91,35 @@ impl Client {
         self.stream.flush()
     }
 
+    fn extended(&mut self, id: u32, operation: &[u8]) -> io::Result<()> {
+        let parts = ber::all(operation);
+        let asked = parts.first().map(|(_, name)| ber::text(name));
+        let refused = self.shared.inside().tricks.no_starttls;
+        let (code, text) = match asked.as_deref() {
+            Some(STARTTLS) if refused => (
+                52,
+                "00000000: LdapErr: DSID-0C09113E, comment: Error initializing SSL/TLS",
+            ),
+            // Twice on one connection is an error of the order of operations.
+            Some(STARTTLS) if !self.stream.is_plain() => (
+                1,
+                "00000000: LdapErr: DSID-0C090F78, comment: TLS or SSL already in effect",
+            ),
+            Some(STARTTLS) => (0, ""),
+            _ => (
+                2,
+                "00000057: LdapErr: DSID-0C090C9A, comment: Error decoding ldap message",
+            ),
+        };
+        self.send(&ber::message(id, &result(0x78, code, text), None))?;
+        if code == 0 {
+            self.shared.inside().upgrades += 1;
+            let tls = self.shared.tls.clone();
+            self.stream.secure(&tls)?;
+        }
+        Ok(())
+    }
+
     fn bind(&mut self, id: u32, operation: &[u8]) -> io::Result<()> {
         let parts = ber::all(operation);
         let (Some((_, name)), Some((_, password))) = (parts.get(1), parts.get(2)) else {
@@ -101,7 +134,9 @@ impl Client {
                 .stalled
                 .iter()
                 .any(|one| one.to_lowercase() == dn);
-            let answer = judge(&inside.forest, &inside.tricks, &dn, password);
+            let is_bare = self.stream.is_plain();
+            inside.bare += usize::from(is_bare && !password.is_empty());
+            let answer = judge(&inside, is_bare, &dn, password);
             (stalled, answer)
         };
         if stalled {
@@ -163,8 +198,8 @@ impl Client {
     }
 }
 
-fn judge(forest: &Forest, tricks: &Tricks, dn: &str, password: &[u8]) -> (u32, String) {
-    if tricks.saw_no_tls {
+fn judge(inside: &Inside, is_bare: bool, dn: &str, password: &[u8]) -> (u32, String) {
+    if is_bare || inside.tricks.saw_no_tls {
         let text = "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn \
                     on integrity checking if SSL\\TLS are not already active on the connection";
         return (8, text.into());
@@ -172,7 +207,7 @@ fn judge(forest: &Forest, tricks: &Tricks, dn: &str, password: &[u8]) -> (u32, S
     if dn.is_empty() {
         return (0, String::new());
     }
-    let mut entries = forest.entries.iter();
+    let mut entries = inside.forest.entries.iter();
     let judged = match entries.find(|entry| entry.dn.to_lowercase() == dn) {
         Some(entry) => entry.judge(password),
         None => Err("525"),

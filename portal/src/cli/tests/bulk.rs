@@ -172,6 +172,41 @@ async fn reports_say_who_lacks_what() {
 }
 
 #[tokio::test]
+async fn reports_say_whose_device_a_token_is_on() {
+    let site = Site::new("").await;
+    let (alices, _) = site.token("alice").await;
+    let (bobs, _) = site.token("bob").await;
+    let line = format!("sekisho-portal token owner {alices} private");
+    token(&site, &line).await.unwrap();
+    token(&site, "sekisho-portal token owner nosuch private")
+        .await
+        .unwrap_err();
+    let text = report(&site, "tokens --format csv").await;
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        rows,
+        [
+            "user,token,device,kind,owner,state,created,last_used".to_owned(),
+            format!("alice,{alices},Phone,totp,private,active,2027-01-15T08:00:00Z,"),
+            format!("bob,{bobs},Phone,totp,,active,2027-01-15T08:00:00Z,"),
+        ]
+    );
+    let json = report(&site, "no-second-means --format json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["owner"], "private");
+    assert!(json[1]["owner"].is_null());
+    site.clock.advance(91 * 24 * 3600);
+    let unused = report(&site, "unused --format csv").await;
+    assert!(unused.lines().any(|row| row.ends_with(",private")));
+
+    let undone = format!("sekisho-portal token owner {alices} unsaid");
+    token(&site, &undone).await.unwrap();
+    let token = site.portal.store.token(&alices).await.unwrap().unwrap();
+    assert_eq!(token.owner(), None);
+    assert_eq!(site.reasons_of("owner-said"), ["private", "unsaid"]);
+}
+
+#[tokio::test]
 async fn failures_are_counted_by_person_source_and_reason() {
     let site = Site::new("").await;
     site.token("alice").await;

@@ -1,4 +1,4 @@
-//! `case`, and the evidence that `ticket issue` asks for where there is a help desk.
+//! `case`, and the evidence that whatever makes tickets asks for where there is a help desk.
 
 use super::*;
 use crate::{store::CaseState, testing::desk as house};
@@ -24,6 +24,8 @@ async fn carry(site: &Site, arguments: &[&str]) -> anyhow::Result<Done> {
     match Arguments::try_parse_from(all).unwrap().verb {
         Verb::Case(verb) => super::super::case::carry_out(&desk, verb).await,
         Verb::Ticket(verb) => ticket::carry_out(&desk, verb).await,
+        Verb::Token(verb) => token::carry_out(&desk, verb).await,
+        Verb::Import(verb) => import::carry_out(&desk, verb).await,
         other => panic!("{other:?}"),
     }
 }
@@ -75,4 +77,53 @@ async fn where_there_is_a_desk_a_ticket_wants_evidence_and_a_note() {
     carry(&site, &all).await.unwrap();
     let tickets = site.portal.store.tickets(Some("alice")).await.unwrap();
     assert_eq!(tickets[0].note, "seen in person: at the counter");
+}
+
+#[tokio::test]
+async fn a_token_is_reissued_on_evidence_only_and_the_audit_says_on_which() {
+    let site = house::site("").await;
+    let (id, _) = site.token("alice").await;
+    let reissue = ["token", "reissue", id.as_str()];
+    let bare = carry(&site, &reissue).await.unwrap_err().to_string();
+    assert!(bare.contains("seen in person"), "{bare}");
+    let feeling = ["--evidence", "a feeling", "--note", "x"];
+    let wrong = [&reissue[..], &feeling[..]].concat();
+    assert!(carry(&site, &wrong).await.is_err());
+    let store = &site.portal.store;
+    assert!(store.tickets(None).await.unwrap().is_empty(), "nothing yet");
+
+    carry(&site, &[&reissue[..], &SEEN[..]].concat())
+        .await
+        .unwrap();
+    let ticket = &store.tickets(Some("alice")).await.unwrap()[0];
+    assert_eq!(ticket.replaces.as_deref(), Some(id.as_str()));
+    let said = format!("{}: seen in person: at the counter", ticket.id);
+    assert_eq!(site.reasons_of("issued"), [said]);
+}
+
+#[tokio::test]
+async fn a_list_of_people_wants_evidence_for_each_or_issues_nothing() {
+    let site = house::site("").await;
+    let file = site.folder.path().join("people.csv");
+    std::fs::write(&file, "user,note\nalice,called the manager\nbob,\n").unwrap();
+    let (file, out) = (file.to_str().unwrap(), site.folder.path().join("codes"));
+    let dry = ["import", "people", file];
+    carry(&site, &dry).await.unwrap();
+    let apply = [&dry[..], &["--apply", "--out", out.to_str().unwrap()]].concat();
+    let store = &site.portal.store;
+    // Bob's line says nothing of who vouched for him.
+    let no_note = ["--evidence", "manager vouched"];
+    for more in [&[][..], &no_note] {
+        let bare = carry(&site, &[&apply[..], more].concat()).await;
+        let bare = format!("{:#}", bare.unwrap_err());
+        assert!(bare.starts_with("line "), "{bare}");
+        assert!(store.tickets(None).await.unwrap().is_empty(), "{more:?}");
+        assert!(!out.exists(), "{more:?}");
+    }
+    let all = ["--evidence", "manager vouched", "--note", "the list of May"];
+    carry(&site, &[&apply[..], &all].concat()).await.unwrap();
+    let mut notes: Vec<String> = site.reasons_of("issued");
+    notes.sort_by_key(|note| note.split_once(": ").map(|(_, note)| note.to_owned()));
+    assert!(notes[0].ends_with(": manager vouched: called the manager"));
+    assert!(notes[1].ends_with(": manager vouched: the list of May"));
 }

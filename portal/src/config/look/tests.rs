@@ -42,6 +42,27 @@ fn what_is_no_colour_is_refused() {
 }
 
 #[test]
+fn feedback_goes_by_mail_or_to_a_page_under_tls_and_nowhere_else() {
+    for to in ["mailto:it@example.org", "https://example.org/form?id=1"] {
+        let taken = look(&format!("feedback = {to:?}")).unwrap();
+        assert_eq!(taken.feedback.unwrap().as_str(), to);
+    }
+    for to in [
+        "",
+        "https://",
+        "http://example.org",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/relative",
+        "https://example.org/\" onclick=\"x",
+        "mailto:a b@example.org",
+    ] {
+        let refused = look(&format!("feedback = {to:?}")).unwrap_err();
+        assert!(refused.contains("https:// or mailto:"), "{to}: {refused}");
+    }
+}
+
+#[test]
 fn one_accent_is_made_readable_on_dark_pages() {
     for text in ["#2f4b9b", "#000000", "#7a1010", "#005f3c"] {
         let (light, dark) = look(&format!("accent = {text:?}")).unwrap().accents();

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::Owner;
 use crate::{
     otp::{Position, Recipe},
     store::StoreError,
@@ -74,6 +75,7 @@ pub(crate) struct TokenRow {
     last_step: i64,
     drift: i64,
     pub(crate) serial: Option<String>,
+    owner: Option<String>,
 }
 
 /// The kind of a token that makes no codes.
@@ -98,6 +100,11 @@ impl TokenRow {
             last: self.last_step,
             drift: self.drift,
         }
+    }
+
+    /// Whose device it is on; None: nobody said.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.owner.as_deref().and_then(Owner::of_word)
     }
 
     /// `totp`, `hotp` or `passkey`.
@@ -142,6 +149,7 @@ pub(crate) struct NewToken<'a> {
     pub(crate) created: i64,
     pub(crate) expires: Option<i64>,
     pub(crate) kind: Kind<'a>,
+    pub(crate) owner: Option<Owner>,
 }
 
 /// What a new token is.

@@ -64,24 +64,14 @@ async fn opened(
     match tools.open(&officer.by(&visit.id), wish).await? {
         Ok(came) => answer(portal, visit, officer, came).await,
         Err(refused) => {
-            // The page shows the person like any look-up, so it counts as one.
-            if !portal
-                .desk
-                .looks
-                .count(officer.id(), portal.now().as_second())
-            {
-                return Ok(person::too_many(portal, visit));
-            }
-            let looked = officer.by(&visit.id).looked(&whom);
-            portal.audit.write(looked).await?;
             let words = &portal.texts.of(visit.language).desk;
-            let notice = Some(Notice::bad(refused.sentence(words)));
-            person::page(portal, visit, officer, &whom, status(refused), notice).await
+            let notice = Notice::bad(refused.sentence(words));
+            person::again(portal, visit, officer, &whom, status(refused), notice).await
         }
     }
 }
 
-fn status(refused: Refused) -> StatusCode {
+pub(super) fn status(refused: Refused) -> StatusCode {
     match refused {
         Refused::Role | Refused::Yourself | Refused::Own | Refused::NoDesk => StatusCode::FORBIDDEN,
         Refused::Over => StatusCode::CONFLICT,

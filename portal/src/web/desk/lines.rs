@@ -3,9 +3,10 @@
 use crate::{
     desk::CaseKind,
     portal::Portal,
-    store::{CaseRow, CaseState, TokenRow, TokenState},
+    store::{CaseRow, CaseState, Owner, TokenRow, TokenState},
     text::{DeskWords, Language},
     web::{
+        owner::name as owner_name,
         page::desk::{CaseLine, TokenLine},
         times::Moment,
     },
@@ -93,7 +94,14 @@ pub(super) fn token<'a>(portal: &'a Portal, language: Language, row: &TokenRow) 
     } else {
         (&words.token_revoked, "off")
     };
+    let all = portal.texts.of(language);
     TokenLine {
+        id: row.id.clone(),
+        live: !row.is(TokenState::Revoked),
+        owner: row
+            .owner()
+            .map_or(&all.owner.unsaid, |owner| owner_name(owner, all)),
+        said: row.owner().map_or("", Owner::word),
         name: row.name.clone(),
         kind: match &row.serial {
             Some(serial) => format!("{} {serial}", row.kind_word()),

@@ -53,11 +53,7 @@ async fn shown(
     officer: &Officer,
     name: &str,
 ) -> Result<Response, Failure> {
-    if !portal
-        .desk
-        .looks
-        .count(officer.id(), portal.now().as_second())
-    {
+    if !may_look(portal, officer) {
         return Ok(too_many(portal, visit));
     }
     let Some(whom) = portal.tools().whom(name).await? else {
@@ -68,8 +64,31 @@ async fn shown(
     page(portal, visit, officer, &whom, StatusCode::OK, None).await
 }
 
+/// Counts a look-up.
+fn may_look(portal: &Portal, officer: &Officer) -> bool {
+    let now = portal.now().as_second();
+    portal.desk.looks.count(officer.id(), now)
+}
+
+/// The page as the answer to a form. It shows the person like any look-up, so it counts as one.
+pub(super) async fn again(
+    portal: &Portal,
+    visit: &Visit,
+    officer: &Officer,
+    whom: &Whom,
+    status: StatusCode,
+    notice: Notice,
+) -> Result<Response, Failure> {
+    if !may_look(portal, officer) {
+        return Ok(too_many(portal, visit));
+    }
+    let looked = officer.by(&visit.id).looked(whom);
+    portal.audit.write(looked).await?;
+    page(portal, visit, officer, whom, status, Some(notice)).await
+}
+
 /// The page that says that somebody looked up too many people.
-pub(super) fn too_many(portal: &Portal, visit: &Visit) -> Response {
+fn too_many(portal: &Portal, visit: &Visit) -> Response {
     let words = &portal.texts.of(visit.language).desk;
     let message = MessagePage {
         title: &words.title,
@@ -80,8 +99,8 @@ pub(super) fn too_many(portal: &Portal, visit: &Visit) -> Response {
     render(visit, StatusCode::TOO_MANY_REQUESTS, &message)
 }
 
-/// The page, with a notice where something was refused.
-pub(super) async fn page(
+/// The page, with a notice where something was done or refused.
+async fn page(
     portal: &Portal,
     visit: &Visit,
     officer: &Officer,
@@ -135,6 +154,7 @@ pub(super) async fn page(
             .iter()
             .map(|row| lines::case(portal, language, row))
             .collect(),
+        may_say_owner: !own && officer.is(Role::Helpdesk),
         own,
         forms,
         evidence: portal

@@ -48,6 +48,8 @@ pub(in crate::web) struct PersonPage<'a> {
     pub(in crate::web) cases: Vec<CaseLine<'a>>,
     /// It is the officer's own page.
     pub(in crate::web) own: bool,
+    /// The officer may say whose the devices are.
+    pub(in crate::web) may_say_owner: bool,
     /// Empty: nothing the officer may do.
     pub(in crate::web) forms: Vec<CaseForm<'a>>,
     pub(in crate::web) evidence: &'a [String],
@@ -55,6 +57,12 @@ pub(in crate::web) struct PersonPage<'a> {
 
 #[derive(Debug)]
 pub(in crate::web) struct TokenLine<'a> {
+    pub(in crate::web) id: String,
+    /// Not revoked.
+    pub(in crate::web) live: bool,
+    /// Whose device it is on, and the word for the form.
+    pub(in crate::web) owner: &'a str,
+    pub(in crate::web) said: &'static str,
     pub(in crate::web) name: String,
     pub(in crate::web) kind: String,
     pub(in crate::web) state: &'a str,

@@ -23,6 +23,7 @@ async fn ticket(site: &Site, user: &str, replaces: Option<&str>) -> String {
         expires: now + 3600,
         issued_by: "uid 0",
         note: "seen in person",
+        owner: None,
     };
     site.portal.store.add_ticket(&new).await.unwrap();
     code

@@ -188,3 +188,74 @@ async fn used_code_is_told_to_who_is_in_and_to_nobody_else() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn every_page_links_an_icon_of_the_right_type_that_browsers_may_keep() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("icon.svg");
+    std::fs::write(&own, LOGO).unwrap();
+    let png = folder.path().join("icon.png");
+    let head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x20\0\0\0\x20";
+    std::fs::write(&png, head).unwrap();
+    for (look, path, kind) in [
+        (String::new(), "/static/icon.svg?", "image/svg+xml"),
+        (
+            format!("[look]\nfavicon = {own:?}\n"),
+            "/static/favicon?",
+            "image/svg+xml",
+        ),
+        (
+            format!("[look]\nfavicon = {png:?}\n"),
+            "/static/favicon?",
+            "image/png",
+        ),
+    ] {
+        let site = Site::new(&look).await;
+        let (_, seed) = site.token("alice").await;
+        let cookie = site.in_as("alice", &seed).await;
+        let mut linked = String::new();
+        for page in [
+            "/", "/access", "/devices", "/logins", "/help", "/ticket", "/lost", "/resync",
+            "/nowhere",
+        ] {
+            let got = site.send(Ask::page(page).as_(&cookie)).await;
+            let got = match got.status.is_redirection() {
+                true => site.send(Ask::page(page)).await,
+                false => got,
+            };
+            assert_eq!(got.body.matches("rel=\"icon\"").count(), 1, "{page}");
+            let tag = got.between("<link rel=\"icon\" href=\"", ">");
+            assert!(tag.starts_with(path), "{page}: {tag}");
+            assert!(tag.ends_with(&format!("type=\"{kind}\"")), "{page}: {tag}");
+            linked = tag.split('"').next().unwrap().to_owned();
+        }
+        let icon = site.send(Ask::page(&linked)).await;
+        assert_eq!(icon.status, StatusCode::OK);
+        assert_eq!(icon.headers["content-type"], kind);
+        assert_eq!(
+            icon.headers["cache-control"],
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(icon.headers["x-content-type-options"], "nosniff");
+        let policy = icon.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("img-src 'self';"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn link_for_feedback_is_in_every_footer_where_it_is_set() {
+    let to = "mailto:it@example.org?subject=Portal&body=\u{3042}";
+    let site = Site::new(&format!("[look]\nfeedback = {to:?}\n")).await;
+    for page in ["/", "/help", "/ticket", "/lost", "/nowhere"] {
+        let body = site.send(Ask::page(page)).await.body;
+        let foot = body.split("<footer>").nth(1).unwrap();
+        let link =
+            "<a href=\"mailto:it@example.org?subject=Portal&#38;body=\u{3042}\">Feedback</a>";
+        assert!(foot.contains(link), "{page}: {foot}");
+    }
+    let japanese = [("accept-language", "ja")];
+    let page = site.send(Ask::page("/").with(&japanese)).await.body;
+    assert!(page.contains(">ご意見</a>"), "{page}");
+    let plain = Site::new("").await.send(Ask::page("/")).await.body;
+    assert!(!plain.contains("Feedback"));
+}

@@ -252,6 +252,7 @@ async fn a_button_pressed_too_often_is_brought_back_into_step_by_two_codes() {
         replaces: None,
         created: 0,
         expires: None,
+        owner: None,
         kind: Kind::Imported {
             recipe,
             last: -1,
