@@ -235,6 +235,12 @@ words! {
         open, open_about, median, p95, reasons, reasons_about, count, enrolment, enrolment_about,
         enrolled, missing, enrolment_unknown, hour, day, reason, group, nothing,
     }
+    enrolment: EnrolmentWords {
+        not_here, not_now, places, times, and, mon, tue, wed, thu, fri, sat, sun,
+    }
+    passkey_busy: PasskeyBusyWords {
+        say,
+    }
 }
 
 #[cfg(test)]

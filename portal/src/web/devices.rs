@@ -12,6 +12,7 @@ use http::StatusCode;
 
 use super::{
     access::again,
+    enrolment,
     failed::failed,
     form::Form,
     page::{DeviceRow, DevicesPage, Notice, RecoveryPart, render},
@@ -78,10 +79,14 @@ async fn page(
     let live = |token: &&TokenRow| token.is(TokenState::Active) || token.is(TokenState::Suspended);
     let most = usize::try_from(portal.config.limits.tokens_per_user.value()).unwrap_or(1);
     let full = tokens.iter().filter(live).count() >= most;
+    let unfit = enrolment::unfit(portal, visit, Origin::OwnPage);
     let devices = tokens
         .iter()
         .filter(|token| !token.never_counted())
-        .map(|token| row(portal, visit, token))
+        .map(|token| DeviceRow {
+            may_replace: may_replace(token) && unfit.is_none(),
+            ..row(portal, visit, token)
+        })
         .collect();
     let recovery = match portal.config.recovery.opens {
         Opens::Nothing => RecoveryPart::Off,
@@ -97,6 +102,7 @@ async fn page(
             page,
             devices,
             full,
+            unfit,
             passkeys: portal.passkeys.is_some(),
             recovery,
         },
@@ -130,11 +136,15 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
         weak: token.weak && (active || suspended),
         created: moment(token.created),
         last_used: token.last_used.map(moment),
-        may_replace: (active || suspended) && !token.is_passkey(),
+        may_replace: may_replace(token),
         may_suspend: active,
         may_resume: suspended && token.own_suspension(),
         may_revoke: active || suspended,
     }
+}
+
+fn may_replace(token: &TokenRow) -> bool {
+    (token.is(TokenState::Active) || token.is(TokenState::Suspended)) && !token.is_passkey()
 }
 
 async fn recovery_part(
@@ -213,6 +223,10 @@ async fn offer(portal: &Portal, visit: &Visit, replaces: Option<&str>) -> Respon
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
+    if let Some(why) = enrolment::unfit(portal, visit, Origin::OwnPage) {
+        let notice = Some(Notice::bad(why));
+        return page(portal, visit, cookie, StatusCode::FORBIDDEN, notice).await;
+    }
     let offered = async {
         if let Some(old) = replaces {
             let old = portal.store.token(old).await?;

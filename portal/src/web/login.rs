@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
     access::opened_words,
-    cookies,
+    cookies, enrolment,
     failed::{failed, refusal, topic},
     form::Form,
     page::{LoginPage, Notice, render},
@@ -130,7 +130,13 @@ pub(super) async fn log_in(
                 return Redirect::to("/access").into_response();
             }
             let words = portal.texts.of(visit.language);
-            let (status, text) = refusal(shown, &words.login.refused, words);
+            let (status, text) = match shown {
+                Shown::Unfit(unfit) => (
+                    StatusCode::FORBIDDEN,
+                    enrolment::sentence(&portal, &visit, unfit),
+                ),
+                shown => refusal(shown, &words.login.refused, words),
+            };
             let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
             let notice = Notice::bad(text).see(topic(shown));
             page(&portal, &visit, status, username, Some(notice))

@@ -9,6 +9,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 
 use super::{
+    enrolment,
     failed::{failed, refusal, topic},
     form::Form,
     login,
@@ -95,7 +96,13 @@ pub(super) async fn lose(
 
 fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Shown) -> Response {
     let words = portal.texts.of(visit.language);
-    let (status, text) = refusal(shown, &words.lost.refused, words);
+    let (status, text) = match shown {
+        crate::login::Shown::Unfit(unfit) => (
+            StatusCode::FORBIDDEN,
+            enrolment::sentence(portal, visit, unfit),
+        ),
+        shown => refusal(shown, &words.lost.refused, words),
+    };
     let username = UserName::parse(form.text("username")).map(|name| name.as_str().to_owned());
     let see = match shown {
         crate::login::Shown::Generic => "lost",
@@ -136,9 +143,13 @@ fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
         None => {
             let mut page = visit.page(portal, "/");
             page.notices.push(Notice::info(text));
+            let unfit = match found.unfit {
+                Some(unfit) => enrolment::sentence(portal, visit, unfit),
+                None => words.devices.too_many.clone(),
+            };
             let message = MessagePage {
                 title: &words.lost.title,
-                text: &words.devices.too_many,
+                text: &unfit,
                 link: None,
                 page,
             };

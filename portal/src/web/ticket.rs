@@ -12,6 +12,7 @@ use qrcode::{EcLevel, QrCode, render::svg};
 use zeroize::Zeroizing;
 
 use super::{
+    enrolment,
     failed::{failed, refusal, topic},
     form::Form,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     config::Opens,
     directory::UserName,
-    enrol::{Confirmed, Confirmer, Offer},
+    enrol::{Confirmed, Confirmer, Offer, Origin},
     login::{Second, Shown, Typed},
     portal::{Failure, Portal},
     text::fill,
@@ -41,13 +42,15 @@ pub(super) async fn show(
         .remembered
         .as_ref()
         .map(|name| name.as_str().to_owned());
+    // Said before somebody types it all for nothing.
+    let unfit = enrolment::unfit(&portal, &visit, Origin::Ticket);
     page(
         &portal,
         &visit,
         StatusCode::OK,
         code,
         username.unwrap_or_default(),
-        None,
+        unfit.map(Notice::info),
     )
 }
 
@@ -96,7 +99,13 @@ pub(super) async fn redeem(
         Ok(Ok(offer)) => enrol_page(&portal, &visit, "/ticket/confirm", offer, "", None),
         Ok(Err(shown)) => {
             let words = portal.texts.of(visit.language);
-            let (status, text) = refusal(shown, &words.ticket.refused, words);
+            let (status, text) = match shown {
+                Shown::Unfit(unfit) => (
+                    StatusCode::FORBIDDEN,
+                    enrolment::sentence(&portal, &visit, unfit),
+                ),
+                shown => refusal(shown, &words.ticket.refused, words),
+            };
             let username = UserName::parse(typed.username).map(|name| name.as_str().to_owned());
             let username = username.unwrap_or_default();
             // The ticket is not printed back: a page is easier to look at than a field.
