@@ -15,8 +15,8 @@ use crate::{
 const PASSWORD: &str = "password of alice";
 /// Tests come from 192.0.2.7 and begin on a Friday at 08:00 UTC.
 const ELSEWHERE: &str = "[enrolment]\nnetworks = [\"198.51.100.0/24\", \"2001:db8::/32\"]\n";
-const LATER: &str = "[enrolment]\nhours = [\"mon-fri 09:00-17:00\", \"sat 10:00-12:00\"]\n";
-const HOUR: i64 = 3_600;
+const LATER: &str = "[enrolment]\nhours = [\"mon-fri 08:30-17:00\", \"sat 10:00-12:00\"]\n";
+const HALF_AN_HOUR: i64 = 1_800;
 
 fn told(body: &str) {
     for words in [
@@ -75,11 +75,11 @@ async fn a_ticket_is_refused_at_another_time_with_the_hours() {
     assert_eq!(early.status, StatusCode::FORBIDDEN);
     for words in [
         "No device can be set up at this time.",
-        "Mon–Fri 09:00–17:00, Sat 10:00–12:00 (UTC)",
+        "Mon–Fri 08:30–17:00, Sat 10:00–12:00 (UTC)",
     ] {
         assert!(early.body.contains(words), "{}", early.body);
     }
-    site.clock.advance(HOUR - 1);
+    site.clock.advance(HALF_AN_HOUR - 1);
     assert_eq!(redeem(&site, "alice", PASSWORD, &code).await.status, 403);
     site.clock.advance(1);
     assert_eq!(redeem(&site, "alice", PASSWORD, &code).await.status, 200);
