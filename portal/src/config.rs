@@ -2,10 +2,12 @@
 //! An invalid one is refused with file, line, column and what to do, before anything is opened.
 
 mod access;
+mod cautions;
 mod clock;
 mod desk;
 mod directory;
 mod dual_stack;
+mod enrolment;
 mod exceptions;
 mod follow;
 mod limits;
@@ -15,6 +17,7 @@ mod mail;
 mod network;
 mod probe;
 mod recovery;
+mod review;
 mod shared;
 mod shield;
 mod units;
@@ -24,6 +27,7 @@ pub(crate) use clock::ClockCheck;
 pub(crate) use desk::{Act, Desk};
 pub(crate) use directory::{Directory, LdapSettings, Nested, Watch};
 pub(crate) use dual_stack::{DualStack, Origin};
+pub(crate) use enrolment::{Enrolment, Hours, Unfit};
 pub(crate) use exceptions::Exceptions;
 pub(crate) use follow::Follow;
 pub(crate) use limits::Limits;
@@ -33,6 +37,7 @@ pub(crate) use mail::{Mail, MailTls};
 pub(crate) use network::{CertificateSource, Proxies, Tls};
 pub(crate) use probe::Probe;
 pub(crate) use recovery::{Opens, Recovery};
+pub(crate) use review::Review;
 pub(crate) use shared::Shared;
 pub(crate) use shield::Shield;
 pub(crate) use units::Length;
@@ -97,6 +102,10 @@ pub(crate) struct Config {
     pub(crate) look: Look,
     #[serde(default)]
     pub(crate) desk: Option<Desk>,
+    #[serde(default)]
+    pub(crate) enrolment: Enrolment,
+    #[serde(default)]
+    pub(crate) review: Review,
 }
 
 /// `[portal]`: names, addresses and files.
@@ -282,6 +291,7 @@ impl Config {
         if let Some(desk) = &self.desk {
             desk.check()?;
         }
+        self.enrolment.check()?;
         self.access
             .iter()
             .try_for_each(|access| access.check().map_err(|m| ("factors", m)))

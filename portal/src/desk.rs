@@ -2,6 +2,7 @@
 //! has to approve. It never sees or chooses a secret but a ticket's code, which opens nothing without
 //! the person's directory password.
 
+mod approvals;
 mod by;
 mod carry;
 mod cases;
@@ -16,6 +17,7 @@ mod recoveries;
 mod ticket;
 mod tools;
 
+pub(crate) use approvals::watch as watch_approvals;
 pub(crate) use by::By;
 pub(crate) use cases::{Came, Refused, Wish, may_take};
 pub(crate) use chart::{Bars, Chart};

@@ -1,11 +1,13 @@
 //! Where users and groups live. A directory says who somebody is, which groups they are in, and
 //! whether a password is theirs; it never learns about codes or grants.
 
+mod dn;
 mod hash;
 mod ldap;
 mod local;
 pub(crate) mod users_file;
 
+pub(crate) use dn::Dn;
 #[cfg(test)]
 pub(crate) use hash::cheap;
 pub(crate) use hash::hash;
@@ -35,6 +37,8 @@ pub(crate) struct Account {
     /// The name as the directory writes it.
     pub(crate) name: String,
     pub(crate) groups: Vec<String>,
+    /// Their full names, in the one spelling of [`Dn`]; empty where a directory has none.
+    pub(crate) group_dns: Vec<String>,
     pub(crate) state: AccountState,
     /// The directory's own handle, e.g. a DN.
     pub(crate) handle: String,
@@ -43,12 +47,23 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// True: the person is in one of these groups. Directories do not tell groups apart by case.
+    /// True: the person is in one of these groups, each given by its name or by its full name (a
+    /// DN). Directories do not tell groups apart by case.
     pub(crate) fn is_in_any(&self, groups: &[String]) -> bool {
-        let own: Vec<String> = self.groups.iter().map(|name| name.to_lowercase()).collect();
-        groups
-            .iter()
-            .any(|group| own.contains(&group.to_lowercase()))
+        groups.iter().any(|group| self.is_in(group))
+    }
+
+    /// A full name is compared with full names only: whoever may name a group could call it by
+    /// another one's, with the commas escaped.
+    pub(crate) fn is_in(&self, group: &str) -> bool {
+        if !self.group_dns.is_empty()
+            && group.contains('=')
+            && let Some(wanted) = Dn::parse(group)
+        {
+            return self.group_dns.contains(&wanted.to_string());
+        }
+        let wanted = group.to_lowercase();
+        self.groups.iter().any(|own| own.to_lowercase() == wanted)
     }
 }
 

@@ -1,13 +1,17 @@
 //! Enrolment: a new seed is pending until a code of it was typed, and its step is taken with it. It
 //! is shown while pending and never again.
 
+use std::net::IpAddr;
+
 use agent_api::AuditKind;
 use jiff::Timestamp;
+use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
     audit::draft,
+    config::Unfit,
     directory::Account,
     live::LiveCookie,
     otp::{Code, Position, Recipe, Seed},
@@ -17,7 +21,8 @@ use crate::{
 };
 
 /// How a token came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Origin {
     Ticket,
     FirstLogin,
@@ -95,6 +100,13 @@ impl Portal {
         });
         let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
         counted.count() < most
+    }
+
+    /// Whether an authenticator may be set up in this way from there and now. Who has begun may end:
+    /// the pages ask before a secret is shown, not before its first code is taken.
+    pub(crate) fn may_enrol(&self, way: Origin, from: Option<IpAddr>) -> Result<(), Unfit> {
+        let settings = &self.config.enrolment;
+        settings.admits(way, from, self.now(), &self.zone)
     }
 
     /// Makes a pending token.

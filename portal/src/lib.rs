@@ -47,6 +47,7 @@ mod recovery;
 mod redeem;
 mod reports;
 mod resync;
+mod review;
 mod serve;
 mod shared;
 mod stepup;

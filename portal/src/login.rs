@@ -9,6 +9,7 @@ use crate::{
     audit::draft,
     client_addr::ClientAddr,
     clock::Stopwatch,
+    config::Unfit,
     directory::Account,
     grants::GrantsError,
     limits::SourceKey,
@@ -63,6 +64,8 @@ pub(crate) enum Shown {
     AgentDown,
     StoreDown,
     ClockWrong,
+    /// No authenticator can be set up from there or at this time.
+    Unfit(Unfit),
 }
 
 impl Shown {
@@ -101,6 +104,15 @@ impl Refusal {
         Self {
             shown: Shown::Generic,
             reason,
+        }
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        Self {
+            shown: Shown::Unfit(unfit),
+            reason: unfit.reason(),
         }
     }
 }

@@ -5,7 +5,7 @@ use agent_api::{AuditKind, CloseRequest};
 
 use crate::{
     clock::Stopwatch,
-    config::Opens,
+    config::{Opens, Unfit},
     enrol::{Offer, Origin, Plan},
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
@@ -25,8 +25,10 @@ pub(crate) enum Lost {
 /// What was done.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// The new authenticator, to be shown. None: there are too many already.
+    /// The new authenticator, to be shown. None: there are too many already, or it is not the place
+    /// or the time for one.
     pub(crate) offer: Option<Offer>,
+    pub(crate) unfit: Option<Unfit>,
     /// Stopped tokens.
     pub(crate) suspended: u64,
     /// Closed grants; None: the agent did not answer, and they stay open until their end.
@@ -64,6 +66,13 @@ impl Portal {
         if let Err(refusal) = self.admit_source(typed.from) {
             return Ok(Err(refusal));
         }
+        // What was stolen is stopped from wherever and whenever; only setting up another one waits.
+        let unfit = self
+            .may_enrol(Origin::Recovery, Some(typed.from.ip()))
+            .err();
+        if let (Lost::Gone, Some(unfit)) = (lost, unfit) {
+            return Ok(Err(unfit.into()));
+        }
         let (name, account) = match self.admit_person(typed.username, trace).await? {
             Ok(found) => found,
             Err(Stopped::Refused(refusal)) => return Ok(Err(refusal)),
@@ -100,12 +109,16 @@ impl Portal {
             replaces,
             owner: None,
         };
-        let offer = self
-            .offer(passed.account(), Origin::Recovery, plan)
-            .await?
-            .ok();
+        let offer = match unfit {
+            Some(_) => None,
+            None => self
+                .offer(passed.account(), Origin::Recovery, plan)
+                .await?
+                .ok(),
+        };
         Ok(Ok(Found {
             offer,
+            unfit,
             suspended,
             closed,
             left: used.left(),

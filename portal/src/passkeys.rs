@@ -29,6 +29,7 @@ use crate::{
     store::{Kind, NewToken, TokenRow, TokenState},
 };
 use challenges::Challenges;
+pub(crate) use challenges::TooManyUnderWay;
 
 /// Somebody showed a passkey that asked for a PIN, a finger or a face, over a challenge of ours.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ impl PasskeyPassed {
         &self.token
     }
 }
+
+/// A challenge's id and what the browser is asked, or that too many are under way.
+type Challenge<T> = Result<(String, T), TooManyUnderWay>;
 
 /// Challenges under way, and the relying party.
 #[derive(Debug)]
@@ -88,12 +92,12 @@ impl Passkeys {
         &self,
         from: SourceKey,
         now: i64,
-    ) -> Result<(String, RequestChallengeResponse), Failure> {
+    ) -> Result<Challenge<RequestChallengeResponse>, Failure> {
         let started = self.party.start_discoverable_authentication();
         let (mut asked, state) = started.map_err(|e| Failure::Passkey(e.to_string()))?;
         // A button asks for it, not a field's list of proposals.
         asked.mediation = None;
-        Ok((self.log_ins.keep(from, state, now), asked))
+        Ok(self.log_ins.keep(from, state, now).map(|id| (id, asked)))
     }
 
     fn offer(
@@ -102,7 +106,7 @@ impl Passkeys {
         account: &Account,
         there: &[Passkey],
         now: i64,
-    ) -> Result<(String, CreationChallengeResponse), Failure> {
+    ) -> Result<Challenge<CreationChallengeResponse>, Failure> {
         let exclude = there.iter().map(|passkey| passkey.cred_id().clone());
         let started = self.party.start_passkey_registration(
             handle(&account.id),
@@ -119,7 +123,7 @@ impl Passkeys {
             user_verification: UserVerificationPolicy::Required,
         });
         let kept = (account.id.clone(), state);
-        Ok((self.enrolments.keep(from, kept, now), asked))
+        Ok(self.enrolments.keep(from, kept, now).map(|id| (id, asked)))
     }
 }
 
@@ -188,7 +192,7 @@ impl Portal {
         &self,
         account: &Account,
         from: SourceKey,
-    ) -> Result<Option<(String, CreationChallengeResponse)>, Failure> {
+    ) -> Result<Option<Challenge<CreationChallengeResponse>>, Failure> {
         let Some(passkeys) = &self.passkeys else {
             return Ok(None);
         };

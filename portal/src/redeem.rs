@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Portal {
-    /// Redeems a ticket: limits → ticket → password → state → the ticket is taken. A wrong ticket
-    /// never costs a bind, and all refusals look and take the same.
+    /// Redeems a ticket: limits → place and time → ticket → password → state → the ticket is taken. A
+    /// wrong ticket never costs a bind, and all refusals of a person look and take the same.
     pub(crate) async fn redeem(
         &self,
         typed: &Typed<'_>,
@@ -36,6 +36,10 @@ impl Portal {
     ) -> Result<Result<Offer, Refusal>, Failure> {
         if let Err(refusal) = self.admit_source(typed.from) {
             return Ok(Err(refusal));
+        }
+        // It depends on nobody's name, so it may be said to anybody; the ticket stays as it is.
+        if let Err(unfit) = self.may_enrol(Origin::Ticket, Some(typed.from.ip())) {
+            return Ok(Err(unfit.into()));
         }
         let (name, account) = match self.admit_person(typed.username, trace).await? {
             Ok(found) => found,

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{config::Config, health, leavers, mail::Delivery, ntp, portal::Portal, web};
+use crate::{config::Config, desk, health, leavers, mail::Delivery, ntp, portal::Portal, web};
 pub(crate) use tls::{check as check_certificate, install_crypto};
 
 /// How often files are looked at and small jobs done.
@@ -66,6 +66,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     }
     tokio::spawn(leavers::watch(portal.clone()));
     tokio::spawn(ntp::watch(portal.clone()));
+    tokio::spawn(desk::watch_approvals(portal.clone()));
     // Ready only counts with systemd; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -86,7 +87,8 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     ended
 }
 
-/// Says what the portal starts with: a clock that was set back, and which items each policy asks.
+/// Says what the portal starts with: a clock that was set back, what is worth a second look, and which
+/// items each policy asks.
 async fn announce(portal: &Portal) -> Result<()> {
     let behind = health::check_clock(&portal.store, portal.now()).await?;
     portal.time.set_behind(behind);
@@ -95,6 +97,9 @@ async fn announce(portal: &Portal) -> Result<()> {
             "the clock stands {behind} s before a time already seen; codes will fail until it is \
              right: check NTP"
         );
+    }
+    for caution in portal.config.cautions() {
+        tracing::warn!("{caution}");
     }
     for access in &portal.config.access {
         let factors = access.factors.to_string();
@@ -173,6 +178,9 @@ async fn jobs(portal: Arc<Portal>, mut certificates: tls::Certificates) {
         }
         if let Err(failure) = portal.look_after_exceptions().await {
             tracing::error!(%failure, "exceptions cannot be looked after");
+        }
+        if let Err(failure) = portal.look_after_review().await {
+            tracing::error!(%failure, "the operators cannot be reminded to go through everything");
         }
         if let Err(failure) = tidy(&portal).await {
             tracing::error!(%failure, "old rows cannot be dropped");

@@ -241,6 +241,12 @@ words! {
     feedback: FeedbackWords {
         link,
     }
+    enrolment: EnrolmentWords {
+        not_here, not_now, places, times, and, mon, tue, wed, thu, fri, sat, sun,
+    }
+    passkey_busy: PasskeyBusyWords {
+        say,
+    }
 }
 
 #[cfg(test)]

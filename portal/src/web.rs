@@ -7,6 +7,7 @@ mod cookies;
 mod cross;
 mod desk;
 mod devices;
+mod enrolment;
 mod failed;
 mod follow;
 mod form;

@@ -107,12 +107,12 @@
       NotAllowedError: texts.cancelled, AbortError: texts.cancelled, TimeoutError: texts.cancelled,
       InvalidStateError: texts.already, SecurityError: texts.wrongSite, TypeError: texts.unreachable,
     };
-    return words[failure?.name] ?? texts.failed;
+    return failure?.say ?? words[failure?.name] ?? texts.failed;
   };
   const challenge = async (url) => {
     const reply = await fetch(url, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" }, body: new URLSearchParams() });
     if (reply.redirected) location.assign(reply.url);
-    if (!reply.ok) throw new Error(reply.statusText);
+    if (!reply.ok) throw Object.assign(new Error(reply.statusText), await reply.json().catch(() => ({})));
     const { challenge, options } = await reply.json();
     const key = options.publicKey;
     key.challenge = bytes(key.challenge);

@@ -263,6 +263,11 @@ fn annotated_samples_mention_every_setting() -> Result<()> {
         "templates",
         "favicon",
         "feedback",
+        "networks",
+        "hours",
+        "covers",
+        "approver_mail",
+        "every",
     ] {
         ensure!(
             portal.contains(&format!("{key} = ")),
@@ -457,5 +462,39 @@ fn portal_refuses_what_cannot_be() -> Result<()> {
     let limits = format!("{PORTAL}\n[limits]\nrefusal_ms = 1\n");
     let (code, said) = check(&portal, &limits)?;
     ensure!(code == Some(64) && said.contains("250"), "a bound: {said}");
+    Ok(())
+}
+
+#[test]
+fn portal_refuses_hours_and_networks_that_are_none_at_their_place() -> Result<()> {
+    let portal = tools::portal()?;
+    let good = format!(
+        "{PORTAL}\n[enrolment]\nnetworks = [\"192.0.2.0/24\"]\nhours = [\"mon-fri 08:00-18:00\"]\n\n\
+         [review]\nevery = \"365d\"\n"
+    );
+    let (code, said) = check(&portal, &good)?;
+    ensure!(code != Some(64), "{said}");
+    for (from, to, words) in [
+        (
+            "mon-fri 08:00-18:00",
+            "mon-fri",
+            &["mon-fri 08:00-18:00"][..],
+        ),
+        ("mon-fri 08:00-18:00", "mon 22:00-06:00", &["two entries"]),
+        ("\"192.0.2.0/24\"", "\"office\"", &[]),
+        ("365d", "1d", &["not within 30d to 3650d"]),
+    ] {
+        spoiled(&portal, &good, from, to, words)?;
+    }
+    let empty = good.replace("hours = ", "covers = []\nhours = ");
+    let (code, said) = check(&portal, &empty)?;
+    ensure!(code == Some(64) && said.contains("covers"), "{said}");
+    // No way back is allowed, and said.
+    let closed = format!("{good}\n[recovery]\nopens = \"nothing\"\n");
+    let (code, said) = check(&portal, &closed)?;
+    ensure!(
+        code != Some(64) && said.contains("warning: [enrolment]"),
+        "{said}"
+    );
     Ok(())
 }

@@ -240,7 +240,8 @@ fn the_desk_stops_a_lost_phone_and_a_ticket_leads_to_another_in_japanese() -> Re
 
 #[test]
 fn a_second_person_approves_and_nobody_else_does_anything() -> Result<()> {
-    let house = House::open("second_approver = [\"ticket\"]")?;
+    let house =
+        House::open("second_approver = [\"ticket\"]\napprover_mail = [\"leads@example.org\"]")?;
     let neighbour = &house.rig.layout.neighbour;
     let mut phone = Phone::new(ALICE_SECRET);
     ensure!(house.alice_logs_in(&mut phone)?.status == 303);
@@ -272,6 +273,20 @@ fn a_second_person_approves_and_nobody_else_does_anything() -> Result<()> {
     let page = carol.post(&open, &form)?;
     ensure!(page.status == 303, "{}", page.body);
     must_be_shut(neighbour, house.web()).context("what stops waits for nobody")?;
+    let leads = "leads@example.org";
+    let letter = house
+        .sink
+        .wait_for(leads, "waits for a second person", PATIENCE)?;
+    ensure!(
+        letter.body.contains("/desk/case?id=c") && letter.body.contains("carol"),
+        "{}",
+        letter.body
+    );
+    ensure!(
+        !letter.whole().contains("her manager is here"),
+        "the note stays at the desk: {}",
+        letter.whole()
+    );
 
     let waiting = house
         .office

@@ -123,6 +123,49 @@ fn groups_come_from_member_of_and_from_a_search() -> Result<()> {
     Ok(())
 }
 
+/// Somebody who made a group of their own, called like the administrators'.
+const PLAYGROUND: &str = "dn: ou=playground,dc=example,dc=org
+objectClass: organizationalUnit
+ou: playground
+
+dn: cn=admins,ou=playground,dc=example,dc=org
+objectClass: groupOfNames
+cn: admins
+member: uid=mallory,ou=people,dc=example,dc=org
+
+dn: uid=mallory,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: mallory
+cn: Mallory
+sn: Example
+userPassword: seven sly foxes
+memberOf: cn=admins,ou=playground,dc=example,dc=org
+memberOf: cn=staff,ou=groups,dc=example,dc=org
+";
+
+#[test]
+fn with_a_group_base_a_group_elsewhere_is_none() -> Result<()> {
+    let scratch = Scratch::open()?;
+    let place = scratch.folder().join("slapd");
+    let slapd = Slapd::start_with(&place, &scratch.certificates, None, PLAYGROUND, "")?;
+    let site = Site { scratch, slapd };
+    let url = [site.slapd.ldaps()];
+    let base = "group_base = \"ou=groups,dc=example,dc=org\"\n";
+    for (more, groups) in [
+        ("", serde_json::json!(["admins", "staff"])),
+        (base, serde_json::json!(["staff"])),
+    ] {
+        let mallory = site.ask(&url, more, "mallory", "seven sly foxes")?.json()?;
+        ensure!(mallory["groups"] == groups, "{more}: {mallory}");
+    }
+    let bob = site.ask(&url, base, "bob", "battery staple")?.json()?;
+    ensure!(
+        bob["groups"] == serde_json::json!(["admins", "staff"]),
+        "{bob}"
+    );
+    Ok(())
+}
+
 #[test]
 fn an_empty_password_never_reaches_the_server() -> Result<()> {
     let site = Site::open()?;

@@ -22,6 +22,7 @@ pub(crate) fn alice() -> Account {
         id: "1".into(),
         name: "alice".into(),
         groups: vec!["Staff".into()],
+        group_dns: vec![],
         state: AccountState::Active,
         handle: String::new(),
         mail: None,

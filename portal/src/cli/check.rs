@@ -13,6 +13,9 @@ use crate::{
 pub(super) async fn check(path: &Path) -> Result<Done> {
     let config = Config::load(path)?;
     println!("{}: the configuration is valid", path.display());
+    for caution in config.cautions() {
+        println!("warning: {caution}");
+    }
     let mut done = Done::All;
     let mut tell = |part: &str, result: Result<()>| match result {
         Ok(()) => println!("{part}: ok"),

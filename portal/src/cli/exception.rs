@@ -14,11 +14,15 @@ use super::{
 };
 use crate::{
     audit::{clean, draft},
+    config::Length,
     exceptions::{self, Sources},
     notices::{Kind, Person},
     random,
     store::ExceptionRow,
 };
+
+/// What `--for` takes; how long an exception may last is the configuration's.
+type AnyLength = Length<1, { 3_650 * 24 * 3_600 }>;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -35,9 +39,10 @@ pub(super) enum Verb {
         #[arg(
             long = "for",
             required_unless_present = "until",
-            conflicts_with = "until"
+            conflicts_with = "until",
+            value_parser = AnyLength::parse
         )]
-        length: Option<String>,
+        length: Option<AnyLength>,
         /// Until when, e.g. 2030-01-31T18:00Z.
         #[arg(long)]
         until: Option<Timestamp>,
@@ -93,7 +98,7 @@ struct Asked {
     user: String,
     service: String,
     from: Vec<String>,
-    length: Option<String>,
+    length: Option<AnyLength>,
     until: Option<Timestamp>,
     reason: String,
     approver: String,
@@ -113,9 +118,9 @@ impl Asked {
     fn ends(&self, desk: &Desk) -> Result<i64> {
         let now = desk.now().as_second();
         let longest = desk.config.exceptions.longest.seconds();
-        let ends = match (&self.length, self.until) {
+        let ends = match (self.length, self.until) {
             (_, Some(until)) => until.as_second(),
-            (Some(length), None) => now + seconds(length)?,
+            (Some(length), None) => now + length.seconds(),
             (None, None) => bail!("an exception has an end: --for or --until"),
         };
         if ends <= now {
@@ -128,21 +133,6 @@ impl Asked {
             );
         }
         Ok(ends)
-    }
-}
-
-/// "8h", "90m" or "3d".
-fn seconds(length: &str) -> Result<i64> {
-    let wrong = || format!("{length:?} is no length of time; write \"90m\", \"8h\" or \"3d\"");
-    if let Some(days) = length.strip_suffix('d')
-        && let Ok(days) = days.parse::<u32>()
-    {
-        return Ok(i64::from(days) * 86_400);
-    }
-    let length: SignedDuration = length.parse().map_err(|_| anyhow::anyhow!(wrong()))?;
-    match length.as_secs() {
-        seconds @ 1.. => Ok(seconds),
-        _ => bail!(wrong()),
     }
 }
 

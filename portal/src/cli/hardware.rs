@@ -1,6 +1,8 @@
 //! `hardware`: tokens that come with a file of their secrets. A file is read completely and reported
 //! line by line; nothing is imported without `--apply`, and then the good lines are.
 
+mod stock;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -21,11 +23,9 @@ use super::{
 };
 use crate::{
     audit::draft,
-    codes::{self, Codes},
     desk::{NotGiven, give},
     notices,
-    store::{StockRow, Stocked},
-    tokenfile::{self, Imported, Read, Secrets, Unlock},
+    tokenfile::{self, Read, Secrets, Unlock},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,100 +139,12 @@ fn read_file(
     .with_context(|| format!("{} cannot be used; nothing is imported", file.display()))
 }
 
-#[derive(Serialize)]
-struct Line {
-    place: String,
-    serial: Option<String>,
-    kind: Option<String>,
-    weak: bool,
-    result: &'static str,
-    reason: Option<String>,
-}
-
 async fn import(desk: &Desk, read: Vec<Read>, apply: bool) -> Result<Done> {
-    let mut lines = Vec::with_capacity(read.len());
-    let mut seen = std::collections::BTreeSet::new();
     let codes = match apply {
         true => Some(desk.codes().await?),
         false => None,
     };
-    for Read { place, token } in read {
-        let token = token.and_then(|token| match seen.insert(token.serial.clone()) {
-            true => Ok(token),
-            false => Err(format!("serial {} stands twice in the file", token.serial)),
-        });
-        lines.push(match token {
-            Ok(token) => take(desk, place, &token, codes.as_ref()).await?,
-            Err(reason) => Line {
-                place,
-                serial: None,
-                kind: None,
-                weak: false,
-                result: "bad",
-                reason: Some(reason),
-            },
-        });
-    }
-    let count = |result| lines.iter().filter(|line| line.result == result).count();
-    let (good, bad) = (
-        count("imported") + count("good"),
-        count("bad") + count("there"),
-    );
-    let head = ["where", "serial", "kind", "result", "why"];
-    desk.out.list(&lines, &head, "no tokens", |line| {
-        let weak = if line.weak { " (weak secret)" } else { "" };
-        vec![
-            line.place.clone(),
-            line.serial.clone().unwrap_or_default(),
-            line.kind.clone().unwrap_or_default(),
-            format!("{}{weak}", line.result),
-            line.reason.clone().unwrap_or_default(),
-        ]
-    })?;
-    if apply {
-        let mut entry = draft(AuditKind::Token, "stocked");
-        entry.reason = Some(format!("{good} hardware tokens, {bad} lines left out"));
-        desk.record(entry).await?;
-    } else {
-        desk.out.warn(&format!(
-            "{good} good, {bad} not; nothing is imported without --apply"
-        ));
-    }
-    Ok(if bad == 0 { Done::All } else { Done::Partly })
-}
-
-/// Puts a token in stock; without the key it only looks whether that could be done.
-async fn take(desk: &Desk, place: String, token: &Imported, codes: Option<&Codes>) -> Result<Line> {
-    let known = |result, reason: Option<&str>| Line {
-        place,
-        serial: Some(token.serial.clone()),
-        kind: Some(token.recipe.to_string()),
-        weak: token.seed.is_weak(),
-        result,
-        reason: reason.map(str::to_owned),
-    };
-    let there = "it is in stock already, or somebody's";
-    let Some(codes) = codes else {
-        return Ok(match desk.store.knows_serial(&token.serial).await? {
-            true => known("there", Some(there)),
-            false => known("good", None),
-        });
-    };
-    let place = codes::stock_place(&token.serial);
-    let (secret, key_id) = codes.seal_at(place, token.seed.bytes())?;
-    let row = StockRow {
-        serial: token.serial.clone(),
-        secret,
-        kind: token.recipe.to_string(),
-        last: token.last,
-        weak: token.seed.is_weak(),
-        imported: desk.now().as_second(),
-    };
-    Ok(match desk.store.add_stock(&row, &key_id).await? {
-        Stocked::Done => known("imported", None),
-        Stocked::There => known("there", Some(there)),
-        Stocked::OtherKey => bail!("the key was rotated at this moment; run the verb again"),
-    })
+    stock::stock(desk, read, codes.as_ref()).await
 }
 
 #[derive(Serialize)]

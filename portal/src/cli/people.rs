@@ -85,10 +85,7 @@ async fn one(
         Status::Duplicate
     } else if account.state != AccountState::Active {
         Status::NotActive
-    } else if wish.group.is_some_and(|group| {
-        let same = |own: &String| own.eq_ignore_ascii_case(&group);
-        !account.groups.iter().any(same)
-    }) {
+    } else if wish.group.is_some_and(|group| !account.is_in(&group)) {
         Status::NotInGroup
     } else if has_token(desk, &account.id).await? {
         Status::HasToken

@@ -10,33 +10,12 @@ use super::{
     desk::Desk,
     output::{exact, time},
 };
-use crate::audit::draft;
+use crate::{audit::draft, config::Length};
 
-const DAY: i64 = 24 * 3600;
+const DAY: u32 = 24 * 3600;
 
 /// A length in days: `90d`, `12w`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Days(u32);
-
-impl Days {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let said =
-            || format!("{text:?} is no number of days from 1 to 3650; write \"90d\" or \"12w\"");
-        let (number, each) = match (text.strip_suffix('d'), text.strip_suffix('w')) {
-            (Some(days), _) => (days, 1),
-            (_, Some(weeks)) => (weeks, 7),
-            _ => return Err(said()),
-        };
-        let days = number.parse::<u32>().ok().and_then(|n| n.checked_mul(each));
-        days.filter(|days| (1..=3650).contains(days))
-            .map(Self)
-            .ok_or_else(said)
-    }
-
-    pub(super) fn seconds(self) -> i64 {
-        i64::from(self.0) * DAY
-    }
-}
+pub(super) type Days = Length<DAY, { 3_650 * DAY }>;
 
 #[derive(Debug, Args)]
 pub(super) struct Asked {
@@ -80,7 +59,10 @@ pub(super) async fn carry_out(desk: &Desk, asked: Asked) -> Result<()> {
             let mut entry = draft(AuditKind::Token, "suspended");
             entry.user = Some(token.user_name.clone());
             entry.token = Some(token.id.clone());
-            entry.reason = Some(format!("unused for {} days", asked.length.0));
+            entry.reason = Some(format!(
+                "unused for {} days",
+                asked.length.seconds() / i64::from(DAY)
+            ));
             desk.record(entry).await?;
             desk.notices.token(&token, &token.name, "suspended").await;
         }
@@ -133,15 +115,6 @@ fn fits(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_and_weeks_are_read() {
-        assert_eq!(Days::parse("90d"), Ok(Days(90)));
-        assert_eq!(Days::parse("12w").unwrap().seconds(), 84 * DAY);
-        for wrong in ["", "90", "0d", "d", "-1d", "4000d", "9999999999w", "1h"] {
-            assert!(Days::parse(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_star_stands_for_anything() {

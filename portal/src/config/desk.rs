@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{
     FactorKind, Ways,
+    mail::Receiver,
     units::{Length, Whole},
 };
 use crate::directory::Account;
@@ -57,6 +58,10 @@ pub(crate) struct Desk {
     /// People one member of the desk may look up within an hour.
     #[serde(default = "look_ups")]
     pub(crate) look_ups: Whole<1, 10_000>,
+    /// Who is told by mail that a request waits for a second person. Empty: people of
+    /// `approver_groups` whose address the directory knows.
+    #[serde(default)]
+    approver_mail: Vec<Receiver>,
 }
 
 fn fresh() -> Length<60, 28_800> {
@@ -120,7 +125,6 @@ impl Desk {
             .map_err(|message| ("factors", message))
     }
 
-    /// True: the desk may be used from there.
     /// True: the person has a role at the desk.
     pub(crate) fn has(&self, account: &Account) -> bool {
         [
@@ -132,8 +136,13 @@ impl Desk {
         .any(|groups| account.is_in_any(groups))
     }
 
+    /// True: the desk may be used from there.
     pub(crate) fn is_from(&self, address: IpAddr) -> bool {
         self.from.iter().any(|network| network.contains(&address))
+    }
+
+    pub(crate) fn approver_mail(&self) -> impl Iterator<Item = &str> {
+        self.approver_mail.iter().map(Receiver::as_str)
     }
 
     pub(crate) fn needs_second(&self, act: Act) -> bool {

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::units::{Length, Whole};
+use crate::directory::Dn;
 use flavour::Flavour;
 
 /// One of the two kinds, each with the settings it needs.
@@ -60,6 +61,9 @@ pub(crate) struct LdapSettings {
     pub(crate) member_of: Option<String>,
     /// Groups found by a search; None: no search.
     pub(crate) group_base: Option<String>,
+    /// Where groups must lie to count, those on the person's entry, too. None: anywhere; a flavour's
+    /// own `group_base` says where to search, not that groups elsewhere are somebody else's.
+    pub(crate) groups_within: Option<Dn>,
     /// `{dn}` and `{user}` stand for the escaped DN and name.
     pub(crate) group_filter: String,
     pub(crate) group_attribute: String,
@@ -166,6 +170,12 @@ impl Raw {
         check_filter("user_filter", &user_filter, &["{user}"])?;
         let group_filter = text(self.group_filter, nested.group_filter());
         check_filter("group_filter", &group_filter, &["{dn}", "{user}"])?;
+        let groups_within = match self.group_base.as_deref() {
+            None => None,
+            Some(base) => Some(Dn::parse(base).ok_or_else(|| {
+                format!("group_base {base:?} is no DN; write e.g. \"ou=groups,dc=example,dc=com\"")
+            })?),
+        };
         let group_base = self.group_base.or(usual.group_base);
         nested.check(group_base.as_deref(), &group_filter)?;
         let member_of = text(self.member_of, "memberOf");
@@ -181,6 +191,7 @@ impl Raw {
             id_attribute: text(self.id_attribute, usual.id_attribute),
             member_of: Some(member_of).filter(|name| name != "none"),
             group_base,
+            groups_within,
             group_filter,
             group_attribute: text(self.group_attribute, "cn"),
             mail_attribute: text(self.mail_attribute, "mail"),

@@ -37,7 +37,8 @@ pub(crate) struct Mail {
     pub(crate) user: Option<String>,
     #[serde(default)]
     pub(crate) password_file: Option<PathBuf>,
-    /// Who is told when somebody says "this was not me".
+    /// Who is told when somebody says "this was not me", of exceptions that end, and once a year to
+    /// go through everything.
     #[serde(default)]
     operators: Vec<Receiver>,
     /// Which notices are on; all if absent.
@@ -117,7 +118,13 @@ impl TryFrom<String> for Sender {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Receiver(String);
+pub(super) struct Receiver(String);
+
+impl Receiver {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl TryFrom<String> for Receiver {
     type Error = String;
@@ -159,7 +166,7 @@ impl Mail {
     }
 
     pub(crate) fn operators(&self) -> impl Iterator<Item = &str> {
-        self.operators.iter().map(|receiver| receiver.0.as_str())
+        self.operators.iter().map(Receiver::as_str)
     }
 
     /// True: people are told of it. The one that stands for others always is.

@@ -1,6 +1,6 @@
 //! The cases the desk carries out, and which act of them may need a second person.
 
-use crate::config::Act;
+use crate::{config::Act, text::DeskWords};
 
 /// A guided case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -47,6 +47,19 @@ impl CaseKind {
 
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// For people.
+    pub(crate) fn title(self, words: &DeskWords) -> &str {
+        match self {
+            Self::Lost => &words.lost,
+            Self::Enrol => &words.enrol,
+            Self::Unlock => &words.unlock,
+            Self::Resume => &words.resume,
+            Self::Lockout => &words.lockout,
+            Self::Hardware => &words.hardware,
+            Self::Codes => &words.codes_case,
+        }
     }
 
     /// What a second person may have to approve.

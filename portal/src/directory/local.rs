@@ -98,6 +98,7 @@ fn account(user: &User) -> Account {
         id: user.id(),
         name: user.name.clone(),
         groups: user.groups.clone(),
+        group_dns: Vec::new(),
         state: if user.disabled {
             AccountState::Disabled
         } else {

@@ -265,6 +265,7 @@ async fn crowd(count: usize) -> (Site, Crowd) {
         id: format!("u{n}"),
         name: format!("person{n}"),
         groups: vec![],
+        group_dns: vec![],
         state: AccountState::Active,
         handle: String::new(),
         mail: None,

@@ -6,6 +6,7 @@ use crate::{
     codes::CodeRefused,
     config::{FactorKind, Opens},
     directory::{Account, Password, UserName},
+    enrol::Origin,
     limits::SourceKey,
     notices::Kind,
     otp::Code,
@@ -64,7 +65,7 @@ impl Portal {
                         Err(CodeRefused::NoToken) => {
                             let password = Password::parse(typed.password);
                             return self
-                                .first_login(&name, account, password.as_ref(), trace)
+                                .first_login(&name, account, password.as_ref(), typed, trace)
                                 .await;
                         }
                         Err(CodeRefused::Wrong) => Err(Refusal::generic("wrong-code")),
@@ -244,6 +245,7 @@ impl Portal {
         name: &UserName,
         account: Account,
         password: Option<&Password>,
+        typed: &Typed<'_>,
         trace: &mut Trace,
     ) -> Result<Result<Outcome, Refusal>, Failure> {
         let allowed = self.config.portal.enrol_at_first_login
@@ -257,9 +259,14 @@ impl Portal {
         let (Some(password), true) = (password, allowed) else {
             return Ok(Err(Refusal::generic("no-token")));
         };
+        let fits = self.may_enrol(Origin::FirstLogin, Some(typed.from.ip()));
         Ok(match self.password(account, password, trace).await? {
             Ok(passed) => {
                 self.forgive(name, &passed.account().name).await?;
+                // Only now: before, it would tell who has no token yet.
+                if let Err(unfit) = fits {
+                    return Ok(Err(unfit.into()));
+                }
                 trace.note = Some("enrols at first log-in".into());
                 Ok(Outcome::Enrol(passed))
             }

@@ -134,6 +134,14 @@ fn built_in(kind: Kind, language: Language) -> &'static str {
             include_str!("../../mails/reported.en.txt"),
             include_str!("../../mails/reported.ja.txt"),
         ],
+        Kind::CaseWaiting => [
+            include_str!("../../mails/case-waiting.en.txt"),
+            include_str!("../../mails/case-waiting.ja.txt"),
+        ],
+        Kind::Review => [
+            include_str!("../../mails/review.en.txt"),
+            include_str!("../../mails/review.ja.txt"),
+        ],
     };
     match language {
         Language::Ja => ja,

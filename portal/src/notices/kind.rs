@@ -20,10 +20,14 @@ pub(crate) enum Kind {
     Folded,
     /// To the operators: somebody said "this was not me".
     Reported,
+    /// To whom may approve: a case waits for a second person.
+    CaseWaiting,
+    /// To the operators, once a year: go through everything.
+    Review,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::NewNetwork,
         Self::NewDevice,
         Self::DeviceSuspended,
@@ -36,6 +40,8 @@ impl Kind {
         Self::DeskAction,
         Self::Folded,
         Self::Reported,
+        Self::CaseWaiting,
+        Self::Review,
     ];
 
     /// In configuration, file names and the database.
@@ -53,6 +59,8 @@ impl Kind {
             Self::DeskAction => "desk-action",
             Self::Folded => "folded",
             Self::Reported => "reported",
+            Self::CaseWaiting => "case-waiting",
+            Self::Review => "review",
         }
     }
 
@@ -73,6 +81,8 @@ impl Kind {
             Self::DeskAction => &["action"],
             Self::Folded => &["count"],
             Self::Reported => &["person", "address", "grants"],
+            Self::CaseWaiting => &["case", "id", "person", "by", "until"],
+            Self::Review => &["unused", "suspended", "weak", "exceptions"],
         }
     }
 
@@ -102,6 +112,13 @@ impl Kind {
                     "count" => "12",
                     "person" => "alice",
                     "grants" => "2",
+                    "case" => "Lost phone",
+                    "id" => "c-example",
+                    "by" => "carol",
+                    "unused" => "4",
+                    "suspended" => "3",
+                    "weak" => "1",
+                    "exceptions" => "2",
                     _ => "https://access.example.com/not-me?link=EXAMPLE",
                 };
                 (*name, value)

@@ -19,14 +19,17 @@ fn admitted(services: &[Service]) -> HashSet<String> {
         .collect()
 }
 
-/// Groups of a person that count.
+/// Groups of a person that count, as the directory writes them; full names as the services do.
 fn counted(account: &Account, admitted: &HashSet<String>) -> Vec<String> {
-    account
-        .groups
-        .iter()
-        .filter(|group| admitted.contains(&group.to_lowercase()))
-        .cloned()
-        .collect()
+    let spelled = |group: &String| {
+        let mut own = account.groups.iter();
+        let own = own.find(|own| own.to_lowercase() == *group);
+        own.unwrap_or(group).clone()
+    };
+    let fits = admitted.iter().filter(|group| account.is_in(group));
+    let mut groups: Vec<String> = fits.map(spelled).collect();
+    groups.sort_unstable();
+    groups
 }
 
 /// People whom a service admits and who have no token that counts.

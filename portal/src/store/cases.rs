@@ -166,6 +166,26 @@ impl Store {
         .await?)
     }
 
+    /// Cases that wait for a second person whom nobody told yet, oldest first.
+    pub(crate) async fn untold_cases(&self, now: i64) -> Result<Vec<CaseRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT * FROM cases WHERE state = 'waiting' AND expires > $1 AND told IS NULL
+             ORDER BY opened, id LIMIT 50",
+        )
+        .bind(now)
+        .fetch_all(&self.readers)
+        .await?)
+    }
+
+    pub(crate) async fn note_told(&self, id: &str, now: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE cases SET told = $2 WHERE id = $1")
+            .bind(id)
+            .bind(now)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
     /// Cases in which somebody had to be able to prove themselves again, oldest first.
     pub(crate) async fn recoveries(&self, since: i64) -> Result<Vec<CaseRow>, StoreError> {
         Ok(sqlx::query_as(

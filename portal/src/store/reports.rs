@@ -19,7 +19,35 @@ pub(crate) struct FailureRow {
     pub(crate) last: i64,
 }
 
+/// How much there is to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub(crate) struct PiledUp {
+    /// Live tokens not used for long.
+    pub(crate) unused: i64,
+    pub(crate) suspended: i64,
+    /// Live tokens with a short secret.
+    pub(crate) weak: i64,
+    /// Exceptions in force.
+    pub(crate) exceptions: i64,
+}
+
 impl Store {
+    /// What the yearly reminder counts; unused is what was last used, or made, before then.
+    pub(crate) async fn piled_up(&self, before: i64, now: i64) -> Result<PiledUp, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT
+               (SELECT count(*) FROM tokens
+                WHERE state = 'active' AND coalesce(last_used, created) < $1) AS unused,
+               (SELECT count(*) FROM tokens WHERE state = 'suspended') AS suspended,
+               (SELECT count(*) FROM tokens WHERE state = 'active' AND weak) AS weak,
+               (SELECT count(*) FROM exceptions WHERE ended IS NULL AND ends > $2) AS exceptions",
+        )
+        .bind(before)
+        .bind(now)
+        .fetch_one(&self.readers)
+        .await?)
+    }
+
     /// How many live tokens each person has who has any.
     pub(crate) async fn live_tokens(&self) -> Result<HashMap<String, i64>, StoreError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(

@@ -12,6 +12,7 @@ use http::StatusCode;
 
 use super::{
     access::again,
+    enrolment,
     failed::failed,
     form::Form,
     owner::device,
@@ -80,10 +81,14 @@ async fn page(
     let live = |token: &&TokenRow| token.is(TokenState::Active) || token.is(TokenState::Suspended);
     let most = usize::try_from(portal.config.limits.tokens_per_user.value()).unwrap_or(1);
     let full = tokens.iter().filter(live).count() >= most;
+    let unfit = enrolment::unfit(portal, visit, Origin::OwnPage);
     let devices = tokens
         .iter()
         .filter(|token| !token.never_counted())
-        .map(|token| row(portal, visit, token))
+        .map(|token| DeviceRow {
+            may_replace: may_replace(token) && unfit.is_none(),
+            ..row(portal, visit, token)
+        })
         .collect();
     let recovery = match portal.config.recovery.opens {
         Opens::Nothing => RecoveryPart::Off,
@@ -99,6 +104,7 @@ async fn page(
             page,
             devices,
             full,
+            unfit,
             passkeys: portal.passkeys.is_some(),
             recovery,
         },
@@ -137,11 +143,15 @@ fn row<'a>(portal: &'a Portal, visit: &Visit, token: &TokenRow) -> DeviceRow<'a>
             .owner()
             .map_or(&all.owner.unsaid, |owner| super::owner::name(owner, all)),
         said: token.owner().map_or("", Owner::word),
-        may_replace: (active || suspended) && !token.is_passkey(),
+        may_replace: may_replace(token),
         may_suspend: active,
         may_resume: suspended && token.own_suspension(),
         may_revoke: active || suspended,
     }
+}
+
+fn may_replace(token: &TokenRow) -> bool {
+    (token.is(TokenState::Active) || token.is(TokenState::Suspended)) && !token.is_passkey()
 }
 
 async fn recovery_part(
@@ -220,6 +230,10 @@ async fn offer(portal: &Portal, visit: &Visit, replaces: Option<&str>) -> Respon
         Ok(cookie) => cookie,
         Err(response) => return response,
     };
+    if let Some(why) = enrolment::unfit(portal, visit, Origin::OwnPage) {
+        let notice = Some(Notice::bad(why));
+        return page(portal, visit, cookie, StatusCode::FORBIDDEN, notice).await;
+    }
     let plan = Plan {
         replaces,
         owner: None,

@@ -126,6 +126,7 @@ pub(super) fn topic(shown: Shown) -> &'static str {
         Shown::MustChange => "password",
         Shown::Locked | Shown::Wait(_) => "waiting",
         Shown::DirectoryDown | Shown::AgentDown | Shown::StoreDown | Shown::ClockWrong => "down",
+        Shown::Unfit(_) => "ticket",
     }
 }
 
@@ -152,5 +153,7 @@ pub(super) fn refusal(shown: Shown, generic: &str, words: &Words) -> (StatusCode
         Shown::AgentDown => (StatusCode::SERVICE_UNAVAILABLE, login.agent_down.clone()),
         Shown::ClockWrong => (StatusCode::SERVICE_UNAVAILABLE, words.clock.wrong.clone()),
         Shown::StoreDown => (StatusCode::SERVICE_UNAVAILABLE, login.store_down.clone()),
+        // The pages that lead to it say where and when, too.
+        Shown::Unfit(unfit) => (StatusCode::FORBIDDEN, super::enrolment::short(unfit, words)),
     }
 }

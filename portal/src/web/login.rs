@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
     access::opened_words,
-    cookies,
+    cookies, enrolment,
     failed::{failed, refusal, topic},
     form::Form,
     page::{LoginPage, Notice, render},
@@ -120,7 +120,7 @@ pub(super) async fn log_in(
                 return Redirect::to("/access").into_response();
             }
             let words = portal.texts.of(visit.language);
-            let (status, text) = refusal(shown, &words.login.refused, words);
+            let (status, text) = enrolment::refusal(&portal, &visit, shown, &words.login.refused);
             let notice = Notice::bad(text).see(topic(shown));
             page(&portal, &visit, status, name_again(&form), Some(notice))
         }

@@ -9,7 +9,8 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    failed::{failed, refusal, topic},
+    enrolment,
+    failed::{failed, topic},
     form::Form,
     login,
     page::{LostPage, MessagePage, Notice, render},
@@ -87,7 +88,7 @@ pub(super) async fn lose(
 
 fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Shown) -> Response {
     let words = portal.texts.of(visit.language);
-    let (status, text) = refusal(shown, &words.lost.refused, words);
+    let (status, text) = enrolment::refusal(portal, visit, shown, &words.lost.refused);
     let see = match shown {
         crate::login::Shown::Generic => "lost",
         other => topic(other),
@@ -127,9 +128,13 @@ fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
         None => {
             let mut page = visit.page(portal, "/");
             page.notices.push(Notice::info(text));
+            let unfit = match found.unfit {
+                Some(unfit) => enrolment::sentence(portal, visit, unfit),
+                None => words.devices.too_many.clone(),
+            };
             let message = MessagePage {
                 title: &words.lost.title,
-                text: &words.devices.too_many,
+                text: &unfit,
                 link: None,
                 page,
             };

@@ -328,6 +328,8 @@ pub(super) struct DevicesPage<'a> {
     pub(super) page: Page<'a>,
     pub(super) devices: Vec<DeviceRow<'a>>,
     pub(super) full: bool,
+    /// Why none can be set up from here and now.
+    pub(super) unfit: Option<String>,
     /// There are passkeys here.
     pub(super) passkeys: bool,
     pub(super) recovery: RecoveryPart,

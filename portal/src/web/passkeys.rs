@@ -8,19 +8,22 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use http::StatusCode;
 use serde_json::json;
 
 use super::{
     access::again,
     devices::{Asks, back, changer},
+    enrolment,
     failed::{Kind, failed},
     form::Form,
     owner::device,
+    prove::under_way,
     visit::Visit,
 };
-use crate::{limits::SourceKey, passkeys::Made, portal::Portal};
+use crate::{enrol::Origin, limits::SourceKey, passkeys::Made, portal::Portal};
 
-/// `POST /devices/passkey/start`.
+/// `POST /devices/passkey/start`. Place and time are looked at here; the reply has two minutes.
 pub(super) async fn start(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
         Ok(cookie) => cookie,
@@ -30,6 +33,9 @@ pub(super) async fn start(State(portal): State<Arc<Portal>>, visit: Visit) -> Re
         Ok(from) => SourceKey::of(from.ip()),
         Err(away) => return away.into_response(),
     };
+    if let Some(say) = enrolment::unfit(&portal, &visit, Origin::OwnPage) {
+        return (StatusCode::FORBIDDEN, Json(json!({ "say": say }))).into_response();
+    }
     let offered = async {
         match portal.account_of(cookie).await? {
             Some(account) => portal.offer_passkey(&account, from).await,
@@ -37,7 +43,10 @@ pub(super) async fn start(State(portal): State<Arc<Portal>>, visit: Visit) -> Re
         }
     };
     match offered.await {
-        Ok(Some((id, asked))) => Json(json!({ "challenge": id, "options": asked })).into_response(),
+        Ok(Some(Ok((id, asked)))) => {
+            Json(json!({ "challenge": id, "options": asked })).into_response()
+        }
+        Ok(Some(Err(too_many))) => under_way(&portal, &visit, too_many),
         Ok(None) => Kind::NotFound.into_response(),
         Err(failure) => failed(&visit, &failure),
     }

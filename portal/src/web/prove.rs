@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
-use http::header;
+use http::{StatusCode, header};
 use serde_json::json;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     limits::SourceKey,
     login::{Shown, Typed},
+    passkeys::TooManyUnderWay,
     portal::{Failure, Portal},
     stepup::Raised,
 };
@@ -81,7 +82,15 @@ pub(super) async fn challenge(State(portal): State<Arc<Portal>>, visit: Visit) -
         return super::failed::Kind::NotFound.into_response();
     };
     match passkeys.challenge(SourceKey::of(from.ip()), portal.now().as_second()) {
-        Ok((id, asked)) => Json(json!({ "challenge": id, "options": asked })).into_response(),
+        Ok(Ok((id, asked))) => Json(json!({ "challenge": id, "options": asked })).into_response(),
+        Ok(Err(too_many)) => under_way(&portal, &visit, too_many),
         Err(failure) => failed(&visit, &failure),
     }
+}
+
+/// What the script says where the browser would show its own window.
+pub(super) fn under_way(portal: &Portal, visit: &Visit, _: TooManyUnderWay) -> Response {
+    tracing::warn!(request = %visit.id, "no further passkey challenge: too many are under way");
+    let say = &portal.texts.of(visit.language).passkey_busy.say;
+    (StatusCode::TOO_MANY_REQUESTS, Json(json!({ "say": say }))).into_response()
 }

@@ -5,6 +5,7 @@ mod captive;
 mod cross;
 mod desk;
 mod enrolment;
+mod fit;
 mod follow;
 mod forms;
 mod login;

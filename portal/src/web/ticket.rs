@@ -12,7 +12,8 @@ use qrcode::{EcLevel, QrCode, render::svg};
 use zeroize::Zeroizing;
 
 use super::{
-    failed::{failed, refusal, topic},
+    enrolment,
+    failed::{failed, topic},
     form::Form,
     owner::device,
     page::{EnrolPage, MessagePage, Notice, TicketPage, render},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Opens,
-    enrol::{Confirmed, Confirmer, Device, Offer},
+    enrol::{Confirmed, Confirmer, Device, Offer, Origin},
     login::{Second, Shown},
     portal::{Failure, Portal},
     store::Owner,
@@ -39,12 +40,14 @@ pub(super) async fn show(
         .find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
         .filter(|code| code.len() <= 64)
         .unwrap_or_default();
+    // Said before somebody types it all for nothing.
+    let unfit = enrolment::unfit(&portal, &visit, Origin::Ticket);
     page(
         &portal,
         &visit,
         StatusCode::OK,
         (code, remembered(&visit)),
-        None,
+        unfit.map(Notice::info),
     )
 }
 
@@ -92,7 +95,7 @@ pub(super) async fn redeem(
         ),
         Ok(Err(shown)) => {
             let words = portal.texts.of(visit.language);
-            let (status, text) = refusal(shown, &words.ticket.refused, words);
+            let (status, text) = enrolment::refusal(&portal, &visit, shown, &words.ticket.refused);
             let see = match shown {
                 Shown::Generic => "ticket",
                 other => topic(other),

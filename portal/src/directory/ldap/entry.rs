@@ -4,7 +4,10 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ldap3::{SearchEntry, ldap_unescape};
 
-use crate::{config::LdapSettings, directory::Account};
+use crate::{
+    config::LdapSettings,
+    directory::{Account, Dn},
+};
 
 mod state;
 
@@ -85,18 +88,41 @@ pub(super) fn account(
     let name = first(entry, &settings.name_attribute)
         .filter(|name| !name.is_empty() && name.len() <= 256)
         .ok_or_else(|| lacks(&settings.name_attribute))?;
-    let groups = settings
-        .member_of
-        .as_deref()
-        .map_or(&[][..], |of| values(entry, of));
+    let (groups, group_dns) = groups(settings, entry);
     Ok(Account {
         id: format!("ldap:{id}"),
         name,
-        groups: groups.iter().filter_map(|dn| first_value(dn)).collect(),
+        groups,
+        group_dns,
         state: state::of(entry, now),
         handle: entry.dn.clone(),
         mail: first(entry, &settings.mail_attribute),
     })
+}
+
+/// Names and full names of the groups on the entry. Where it is said where groups lie, one that
+/// lies elsewhere is none: somebody who may make groups there could give it another one's name.
+fn groups(settings: &LdapSettings, entry: &SearchEntry) -> (Vec<String>, Vec<String>) {
+    let listed = settings
+        .member_of
+        .as_deref()
+        .map_or(&[][..], |of| values(entry, of));
+    let within = |dn: &Option<Dn>| {
+        let base = settings.groups_within.as_ref();
+        base.is_none_or(|base| dn.as_ref().is_some_and(|dn| dn.is_within(base)))
+    };
+    listed
+        .iter()
+        .filter_map(|text| {
+            let dn = Some(Dn::parse(text)).filter(within)?;
+            Some((first_value(text)?, full_name(dn, text)))
+        })
+        .unzip()
+}
+
+/// The one spelling; of what cannot be read the text itself, which is nobody's full name.
+pub(super) fn full_name(dn: Option<Dn>, text: &str) -> String {
+    dn.map_or_else(|| text.to_owned(), |dn| dn.to_string())
 }
 
 /// The value of a DN's first part: `staff` of `cn=staff,ou=groups,dc=example`.

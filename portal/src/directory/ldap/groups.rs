@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::{LdapDirectory, entry, escaped, search::Search};
 use crate::{
     config::Nested,
-    directory::{Account, DirectoryError},
+    directory::{Account, DirectoryError, Dn},
 };
 
 /// Groups of one person at most; more is a filter that matches everything.
@@ -36,12 +36,17 @@ impl LdapDirectory {
                 Nested::None | Nested::Rule => direct,
                 Nested::Walk => self.walk(base, direct).await?,
             };
-            account
-                .groups
-                .extend(all.into_iter().filter_map(|group| group.name));
+            for group in all {
+                let Some(name) = group.name else { continue };
+                account.groups.push(name);
+                let full = entry::full_name(Dn::parse(&group.dn), &group.dn);
+                account.group_dns.push(full);
+            }
         }
-        account.groups.sort_unstable();
-        account.groups.dedup();
+        for names in [&mut account.groups, &mut account.group_dns] {
+            names.sort_unstable();
+            names.dedup();
+        }
         Ok(())
     }
 

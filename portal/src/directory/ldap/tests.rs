@@ -314,3 +314,58 @@ fn what_the_set_up_got_wrong_is_said_with_what_to_do() {
     assert!(searcher.contains("ad-775-locked-out") && searcher.contains("bind_password_file"));
     assert_eq!(verdict::advice(52, ""), None);
 }
+
+#[test]
+fn a_group_elsewhere_than_the_group_base_counts_for_nothing() {
+    let listed: &[&str] = &[
+        "cn=it-desk,ou=Groups,dc=x",
+        "CN=admins, OU=playground,ou=people,dc=x",
+        "cn=it-leads\\,ou=groups,dc=x",
+        "nonsense",
+    ];
+    let found = entry(
+        "uid=alice,dc=x",
+        &[
+            ("uid", &["alice"]),
+            ("entryUUID", &["1"]),
+            ("memberOf", listed),
+        ],
+    );
+    let read = |more: &str| entry::account(&settings(more).unwrap(), &found, now()).unwrap();
+    let anywhere = read("");
+    assert_eq!(anywhere.groups, ["it-desk", "admins", "it-leads,ou=groups"]);
+    let within = read("group_base = \"ou=groups,DC=x\"");
+    assert_eq!(within.groups, ["it-desk"]);
+    let is_in = |account: &Account, group: &str| account.is_in_any(&[group.to_owned()]);
+    assert!(is_in(&within, "IT-Desk") && !is_in(&within, "admins"));
+    // A full name says the place itself.
+    assert!(is_in(&anywhere, "CN=IT-Desk,ou=groups,dc=X"));
+    assert!(is_in(&anywhere, "cn=admins,ou=playground,ou=people,dc=x"));
+    assert!(!is_in(&anywhere, "cn=admins,ou=groups,dc=x"));
+    assert!(!is_in(&anywhere, "ou=groups,dc=x"));
+    // The directory's default for one flavour is where to search, no more.
+    assert_eq!(
+        read("flavour = \"ad\"\nid_attribute = \"entryUUID\"\nname_attribute = \"uid\"")
+            .groups
+            .len(),
+        3
+    );
+    let error = settings("group_base = \"groups\"").unwrap_err();
+    assert!(error.contains("no DN"), "{error}");
+}
+
+#[test]
+fn a_group_that_is_called_like_a_full_name_is_not_that_group() {
+    let listed: &[&str] = &["cn=cn\\=admins\\,ou\\=groups\\,dc\\=x,ou=playground,dc=x"];
+    let found = entry(
+        "uid=alice,dc=x",
+        &[
+            ("uid", &["alice"]),
+            ("entryUUID", &["1"]),
+            ("memberOf", listed),
+        ],
+    );
+    let account = entry::account(&settings("").unwrap(), &found, now()).unwrap();
+    assert_eq!(account.groups, ["cn=admins,ou=groups,dc=x"]);
+    assert!(!account.is_in_any(&["cn=admins,ou=groups,dc=x".to_owned()]));
+}

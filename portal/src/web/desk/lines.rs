@@ -28,7 +28,7 @@ pub(super) fn case<'a>(portal: &'a Portal, language: Language, row: &CaseRow) ->
     };
     CaseLine {
         id: row.id.clone(),
-        title: CaseKind::of_word(&row.kind).map_or("", |kind| title(kind, words)),
+        title: CaseKind::of_word(&row.kind).map_or("", |kind| kind.title(words)),
         person: row.user_name.clone(),
         by: row.opened_by.clone(),
         opened: moment(portal, language, row.opened),
@@ -55,18 +55,6 @@ fn outcome<'a>(word: &str, words: &'a DeskWords) -> &'a str {
         "stopped-without-ticket" => &words.out_half,
         "not-possible" => &words.out_not_possible,
         _ => &words.out_failed,
-    }
-}
-
-pub(super) fn title(kind: CaseKind, words: &DeskWords) -> &str {
-    match kind {
-        CaseKind::Lost => &words.lost,
-        CaseKind::Enrol => &words.enrol,
-        CaseKind::Unlock => &words.unlock,
-        CaseKind::Resume => &words.resume,
-        CaseKind::Lockout => &words.lockout,
-        CaseKind::Hardware => &words.hardware,
-        CaseKind::Codes => &words.codes_case,
     }
 }
 

@@ -276,7 +276,7 @@ async fn forms<'a>(
         let (text, submit) = lines::about(kind, words);
         CaseForm {
             word: kind.word(),
-            title: lines::title(kind, words),
+            title: kind.title(words),
             text,
             submit,
             second: second(kind),

@@ -10,7 +10,7 @@ use crate::{
     testing::{Ask, Got, Site},
 };
 
-async fn ticket(site: &Site, user: &str, replaces: Option<&str>) -> String {
+pub(super) async fn ticket(site: &Site, user: &str, replaces: Option<&str>) -> String {
     let code = "ABCD-EFGH-IJKL-MNOP-QRST-UVWX".to_owned() + &random::id('x')[2..];
     let now = site.clock.now().as_second();
     let new = NewTicket {
@@ -29,7 +29,7 @@ async fn ticket(site: &Site, user: &str, replaces: Option<&str>) -> String {
     code
 }
 
-async fn redeem(site: &Site, user: &str, password: &str, ticket: &str) -> Got {
+pub(super) async fn redeem(site: &Site, user: &str, password: &str, ticket: &str) -> Got {
     let form = [
         ("username", user),
         ("password", password),
@@ -39,14 +39,14 @@ async fn redeem(site: &Site, user: &str, password: &str, ticket: &str) -> Got {
 }
 
 /// Seed and hidden token of an enrolment page.
-fn offered(page: &Got) -> (Seed, String) {
+pub(super) fn offered(page: &Got) -> (Seed, String) {
     assert!(page.body.contains("<svg"), "{}", page.body);
     let secret = page.between("<code id=\"secret\">", "</code>");
     let token = page.between("name=\"token\" value=\"", "\"");
     (Seed::from_base32(&secret).unwrap(), token)
 }
 
-async fn confirm(site: &Site, token: &str, code: &str) -> Got {
+pub(super) async fn confirm(site: &Site, token: &str, code: &str) -> Got {
     let form = [("token", token), ("code", code), ("name", "My phone")];
     site.send(Ask::post("/ticket/confirm", &form)).await
 }

@@ -19,7 +19,7 @@ fn codes(page: &Got) -> Vec<String> {
         .collect()
 }
 
-async fn made(site: &Site, cookie: &str) -> Vec<String> {
+pub(super) async fn made(site: &Site, cookie: &str) -> Vec<String> {
     let got = site
         .send(Ask::post("/devices/recovery", &[]).as_(cookie))
         .await;
@@ -29,7 +29,7 @@ async fn made(site: &Site, cookie: &str) -> Vec<String> {
     codes
 }
 
-async fn lose(site: &Site, code: &str, password: &str, what: &str) -> Got {
+pub(super) async fn lose(site: &Site, code: &str, password: &str, what: &str) -> Got {
     let form = [
         ("username", "alice"),
         ("password", password),
