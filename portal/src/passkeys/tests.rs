@@ -293,3 +293,31 @@ async fn attempts_that_nobody_could_judge_make_nobody_wait() {
     let got = log_in(&site, &mut key, "", "").await;
     assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.body);
 }
+
+#[tokio::test]
+async fn beyond_its_bound_a_source_is_told_to_wait_and_keeps_the_challenges_it_holds() {
+    let (site, seed) = site("").await;
+    let cookie = site.in_as("alice", &seed).await;
+    let mut key = Authenticator::new(ORIGIN);
+    made(&site, &cookie, &mut key).await;
+    let (first, options) = asked(&site).await;
+    let mut last = site.send(Ask::post("/passkey", &[])).await;
+    for _ in 0..40 {
+        last = site.send(Ask::post("/passkey", &[])).await;
+    }
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(last.body.contains("use a code"), "{}", last.body);
+    let there = site
+        .send(Ask::post("/passkey", &[]).from("192.0.2.8"))
+        .await;
+    assert_eq!(there.status, StatusCode::OK, "the neighbour");
+    let reply = key.show(&options);
+    let form = [
+        ("username", "alice"),
+        ("password", "password of alice"),
+        ("challenge", first.as_str()),
+        ("passkey", &reply),
+    ];
+    let got = site.send(Ask::post("/login", &form)).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.body);
+}
