@@ -5,6 +5,10 @@
 //! Nanoseconds are taken twice. On one core, the packet lies in its cache, as a card leaves it that
 //! writes into the cache: the targets are of this. From another core, every program that reads the
 //! packet at all waits for it some 100 ns longer than the empty one, which does not.
+//!
+//! Rates are taken twice, too. With a core for each end, the ends get into each other's way: a
+//! receiver that is slower than the sender spends most of its time waiting for the lock of the pool
+//! that both take pages from, whatever its program costs. On one core nothing waits.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -37,6 +41,8 @@ const WARM_UP: Duration = Duration::from_millis(50);
 enum Figure {
     /// Millions of packets a second it took off the wire.
     Rate(Flood),
+    /// The same by one core that sends and receives in turns, random sources.
+    Alone,
     /// Nanoseconds of its program for one packet that lies in the core's cache.
     Cost,
     /// The same for a packet that another core has just written.
@@ -130,14 +136,20 @@ impl<'a> Lane<'a> {
             Figure::Rate(Flood::One),
             self.flood(&self.one, options.duration())?.1,
         );
-        if let Some(program) = self.contestant.program() {
-            let gate = &self.contestant.rig().layout.gate;
+        let program = self.contestant.program();
+        if let Some(program) = program {
             add(Figure::CostFar, self.cost(program, options.duration())?);
-            machine::receive_where_sent(gate, OUTER)?;
-            add(Figure::Cost, self.cost(program, options.duration())?);
-            machine::receive_on_core_1(gate, OUTER)?;
         }
-        Ok(())
+        let gate = &self.contestant.rig().layout.gate;
+        machine::receive_where_sent(gate, OUTER)?;
+        add(
+            Figure::Alone,
+            self.flood(&self.random, options.duration())?.1,
+        );
+        if let Some(program) = program {
+            add(Figure::Cost, self.cost(program, options.duration())?);
+        }
+        machine::receive_on_core_1(gate, OUTER)
     }
 
     /// Nanoseconds of a program for one packet of a flood.
@@ -193,6 +205,12 @@ fn rows(options: &Options, figures: &Figures, missing: &BTreeMap<Who, String>) -
                 missing.get(&who),
             ));
         }
+    }
+    for who in Who::ALL {
+        let (id, name) = (format!("mpps-alone/{}", who.name()), label(who));
+        let name = format!("{name}, one core for both ends");
+        let values = get(who, Figure::Alone);
+        rows.push(row(id, name, "Mpps", values, missing.get(&who)));
     }
     let offered = get(Who::Bare, Figure::Offered);
     let name = "the sender at a bare XDP_DROP, random sources";
@@ -286,6 +304,17 @@ fn races(
 ) -> Result<Vec<Row>> {
     let rate = |who: Who, flood: Flood| figures.get(&(who, Figure::Rate(flood)));
     let mut rows = Vec::new();
+    let alone = |who: Who| figures.get(&(who, Figure::Alone));
+    let ours = alone(Who::OursSome).context("no rate of ours")?;
+    for who in Who::ALL {
+        if matches!(who, Who::OursSome | Who::OursMany) {
+            continue;
+        }
+        let id = format!("race-alone/{}", who.name());
+        let name = format!("ours against {}, one core", who.label(&options.sizes));
+        let values = alone(who).map(|peer| ratios(ours, peer));
+        rows.push(row(id, name, "×", values, missing.get(&who)));
+    }
     for (flood, text) in [(Flood::Random, "random"), (Flood::One, "one")] {
         let ours = rate(Who::OursSome, flood).context("no rate of ours")?;
         let bare = ratios(ours, rate(Who::Bare, flood).context("no rate of bare")?);
