@@ -99,7 +99,13 @@ impl Ledger {
             path: path.to_owned(),
             source: sqlx::Error::Io(e),
         })?;
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        // Connections stay: whoever closes the last one removes the write-ahead log.
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .max_lifetime(None)
+                .idle_timeout(None)
+        };
         let writer = pool(1)
             // A write that failed half-way (the disk was full) can leave sqlx counting a
             // transaction that SQLite has already rolled back; such a connection is thrown away.
@@ -116,28 +122,33 @@ impl Ledger {
             .await;
         let writer = writer.map_err(|source| unusable(path, source))?;
         let readers = pool(4).connect_lazy_with(options);
-        let ledger = Self {
+        let mut ledger = Self {
             writer,
             readers,
             disk: Disk::below(path),
         };
         ledger.check(path).await?;
-        ledger
-            .rebase(boot_id, now)
+        let failed = |source| unusable(path, source);
+        // What an earlier agent's disk did not take may be seen all the same, and be no more after a
+        // power cut (fsync(2)): it is written anew, and nothing is joined to it.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&ledger.writer)
             .await
-            .map_err(|source| unusable(path, source))?;
+            .map_err(failed)?;
+        ledger.rebase(boot_id, now).await.map_err(failed)?;
+        // Now there is a log to hold on to.
+        ledger.disk = Disk::below(path);
         Ok(ledger)
     }
 
     /// A transaction that holds the only writing connection, and is on the disk when it is
     /// committed.
     pub async fn write(&self) -> Result<Writing, LedgerError> {
-        self.disk.sound()?;
         Ok(self.writer.begin_with(BEGIN).await?)
     }
 
     /// The same, on the disk only once [`Self::settled`] says so, which must be before anybody
-    /// hears of it.
+    /// hears of it. Not after a sync that failed: what is written so opens something.
     pub(crate) async fn write_unsettled(&self) -> Result<Writing, LedgerError> {
         self.disk.sound()?;
         let mut connection = self.writer.acquire().await?;

@@ -58,7 +58,7 @@ impl Account {
     pub(crate) fn is_in(&self, group: &str) -> bool {
         if !self.group_dns.is_empty()
             && group.contains('=')
-            && let Some(wanted) = Dn::parse(group)
+            && let Some(wanted) = Dn::parse(group).filter(Dn::is_full)
         {
             return self.group_dns.contains(&wanted.to_string());
         }

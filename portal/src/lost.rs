@@ -86,7 +86,7 @@ impl Portal {
             return Ok(Err(Refusal::generic("no-recovery-codes-here")));
         }
         let before = self.store.tokens_of(&account.id).await?;
-        if lost == Lost::Gone && !self.has_room(&before, None) {
+        if lost == Lost::Gone && !self.has_room(&before, stopped_one(&before)) {
             return Ok(Err(Refusal::generic("too-many-tokens")));
         }
         let (passed, used) = match self.recover(account, typed.password, code, trace).await? {
@@ -100,11 +100,8 @@ impl Portal {
         };
         // There is always room for another one in the place of a lost one.
         let mine = self.store.tokens_of(&passed.account().id).await?;
-        let stopped = mine
-            .iter()
-            .find(|token| token.is(TokenState::Suspended) && token.own_suspension());
-        let full = lost == Lost::Stolen && !self.has_room(&mine, None);
-        let replaces = stopped.filter(|_| full).map(|token| token.id.as_str());
+        let full = !self.has_room(&mine, None);
+        let replaces = stopped_one(&mine).filter(|_| full);
         let plan = Plan {
             replaces,
             owner: None,
@@ -157,4 +154,12 @@ impl Lost {
             Self::Gone => "recovered",
         }
     }
+}
+
+/// An authenticator that its owner has stopped: another one may take its place.
+fn stopped_one(tokens: &[TokenRow]) -> Option<&str> {
+    let mut stopped = tokens
+        .iter()
+        .filter(|token| token.is(TokenState::Suspended) && token.own_suspension());
+    stopped.next().map(|token| token.id.as_str())
 }

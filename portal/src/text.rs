@@ -178,7 +178,7 @@ words! {
     }
     lost: LostWords {
         title, lead, code, code_hint, what, lost, gone, unlock, submit, no_code, refused, stopped,
-        stopped_partly, go_on, left,
+        stopped_partly, go_on, elsewhere, left,
     }
     clock: ClockWords {
         wrong,
@@ -236,7 +236,7 @@ words! {
         enrolled, missing, enrolment_unknown, hour, day, reason, group, nothing,
     }
     owner: OwnerWords {
-        question, hint, private, company, unsaid, label, decided, change, save, saved,
+        question, hint, private, theirs, company, unsaid, label, decided, change, save, saved,
     }
     feedback: FeedbackWords {
         link,

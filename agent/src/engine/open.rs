@@ -220,8 +220,8 @@ impl Engine {
         }
     }
 
-    /// The disk refused: what nobody can rely on is shut again. It stays so whatever the ledger
-    /// says to that, like everything that is closed.
+    /// The disk refused: what nobody can rely on is shut again, and struck from the ledger like
+    /// everything that is closed, so that the next agent does not open it.
     async fn withdraw(&self, holder: HolderRow) {
         let mut turn = self.turn().await;
         let now = self.now();

@@ -3,16 +3,17 @@
 //! commit has ended.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
-    path::Path,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use super::LedgerError;
 
@@ -24,7 +25,7 @@ pub(super) struct Disk {
     /// Syncs that were begun; each has a number.
     begun: AtomicU64,
     /// The last one that ended well; held while one runs.
-    ended: Mutex<u64>,
+    ended: tokio::sync::Mutex<u64>,
     lost: watch::Sender<bool>,
 }
 
@@ -35,15 +36,19 @@ impl Disk {
     pub(super) fn below(ledger: &Path) -> Arc<Self> {
         let mut log = ledger.as_os_str().to_owned();
         log.push("-wal");
-        // Opened anew each time: who else closes the ledger last replaces the file.
-        Self::new(Box::new(move || File::open(&log)?.sync_data()))
+        let log = PathBuf::from(log);
+        let held = Mutex::new(File::open(&log).ok());
+        Self::new(Box::new(move || {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            sync_log(&log, &mut held)
+        }))
     }
 
     pub(super) fn new(sync: Sync) -> Arc<Self> {
         Arc::new(Self {
             sync,
             begun: AtomicU64::new(0),
-            ended: Mutex::new(0),
+            ended: tokio::sync::Mutex::new(0),
             lost: watch::Sender::new(false),
         })
     }
@@ -74,8 +79,7 @@ impl Disk {
     }
 
     /// An error after a sync that failed. The kernel then takes for written what is not there, and
-    /// another sync may succeed all the same (fsync(2)): only a ledger that is opened anew is known
-    /// to be what is on the disk.
+    /// another sync may succeed all the same (fsync(2)): only a ledger that is opened anew is.
     pub(super) fn sound(&self) -> Result<(), LedgerError> {
         if *self.lost.borrow() {
             return Err(LedgerError::Lost);
@@ -90,6 +94,26 @@ impl Disk {
     }
 }
 
+/// By a descriptor that is held from the start: an error in writing back is told once to each that
+/// was open then, whoever else has asked meanwhile.
+fn sync_log(log: &Path, held: &mut Option<File>) -> io::Result<()> {
+    let there = match fs::metadata(log) {
+        Ok(there) => there,
+        // SQLite removes it when all of it is in the ledger and on the disk.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let is_same = |file: &File| {
+        let own = file.metadata();
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
+    };
+    let file = match held.take().filter(is_same) {
+        Some(file) => file,
+        None => File::open(log)?,
+    };
+    held.insert(file).sync_data()
+}
+
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Disk").finish_non_exhaustive()
@@ -99,6 +123,7 @@ impl std::fmt::Debug for Disk {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::Write as _,
         sync::atomic::{AtomicBool, AtomicUsize},
         time::Duration,
     };
@@ -145,6 +170,23 @@ mod tests {
         assert_eq!(syncs.load(Ordering::SeqCst), 2);
         disk.settled().await.unwrap();
         assert_eq!(syncs.load(Ordering::SeqCst), 3, "later ones wait again");
+    }
+
+    #[test]
+    fn the_log_is_followed_when_it_is_replaced_and_may_be_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("ledger-wal");
+        let mut held = None;
+        sync_log(&log, &mut held).unwrap();
+        assert!(held.is_none(), "nothing to sync");
+        for _ in 0..2 {
+            let new = folder.path().join("new");
+            File::create(&new).unwrap().write_all(b"x").unwrap();
+            fs::rename(&new, &log).unwrap();
+            sync_log(&log, &mut held).unwrap();
+            let own = held.as_ref().unwrap().metadata().unwrap();
+            assert_eq!(own.ino(), fs::metadata(&log).unwrap().ino());
+        }
     }
 
     #[tokio::test]

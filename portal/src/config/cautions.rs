@@ -1,14 +1,15 @@
 //! What is allowed and still worth a second look; said by `check` and at every start.
 
 use super::{Config, Directory, Opens};
-use crate::enrol::Origin;
+use crate::{directory::Dn, enrol::Origin};
 
 impl Config {
     /// Sentences that each say what may happen and what to do.
     pub(crate) fn cautions(&self) -> Vec<String> {
         let mut said = Vec::new();
-        if let (Some(_), Directory::Ldap(settings)) = (&self.desk, &self.directory)
-            && settings.groups_within.is_none()
+        if let (Some(desk), Directory::Ldap(settings)) = (&self.desk, &self.directory)
+            && !settings.narrows_groups()
+            && !desk.groups().all(is_full)
         {
             said.push(
                 "[desk] gives roles to directory groups, and without group_base of [directory] a \
@@ -33,6 +34,11 @@ impl Config {
         }
         said
     }
+}
+
+/// Whether a group is given by its full name, which is compared with full names only.
+fn is_full(group: &String) -> bool {
+    Dn::parse(group).is_some_and(|name| name.is_full())
 }
 
 #[cfg(test)]
@@ -64,6 +70,12 @@ mod tests {
         );
         let base = format!("{LDAP}\ngroup_base = \"ou=groups,dc=x\"");
         assert!(cautions(&base, DESK).is_empty());
+        for all in ["", "dc=x"] {
+            let all = format!("{LDAP}\ngroup_base = \"{all}\"");
+            assert_eq!(cautions(&all, DESK).len(), 1, "that narrows nothing");
+        }
+        let full = DESK.replace("\"it\"", "\"cn=it,ou=groups,dc=x\"");
+        assert!(cautions(LDAP, &full).is_empty());
         assert!(cautions(LDAP, "").is_empty() && cautions(LOCAL, DESK).is_empty());
     }
 

@@ -127,13 +127,18 @@ impl Desk {
 
     /// True: the person has a role at the desk.
     pub(crate) fn has(&self, account: &Account) -> bool {
+        self.groups().any(|group| account.is_in(group))
+    }
+
+    /// All groups that have a role.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &String> {
         [
             &self.helpdesk_groups,
             &self.approver_groups,
             &self.auditor_groups,
         ]
         .into_iter()
-        .any(|groups| account.is_in_any(groups))
+        .flatten()
     }
 
     /// True: the desk may be used from there.

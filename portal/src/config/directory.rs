@@ -76,6 +76,15 @@ pub(crate) struct LdapSettings {
     pub(crate) watch: Watch,
 }
 
+impl LdapSettings {
+    /// Whether groups count in a part of the directory only.
+    pub(crate) fn narrows_groups(&self) -> bool {
+        let all = Dn::parse(&self.base);
+        let within = self.groups_within.as_ref();
+        within.is_some_and(|within| within.is_full() && all.as_ref() != Some(within))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {

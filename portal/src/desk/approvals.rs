@@ -7,7 +7,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::CaseKind;
 use crate::{
-    config::{Desk, Mail},
+    config::Desk,
     directory::{Account, AccountState},
     notices::{Kind, Person},
     portal::{Failure, Portal},
@@ -67,42 +67,64 @@ impl Approvals {
         if cases.is_empty() {
             return Ok(());
         }
-        let approvers = self.approvers(portal, desk, mail).await?;
+        let approvers = self.approvers(portal, desk).await;
+        let operators: Vec<Approver> = mail.operators().map(address).collect();
         for case in &cases {
-            for approver in approvers {
+            let fit: Vec<&Approver> = approvers.iter().filter(|one| one.may_hear(case)).collect();
+            let fit = match fit.is_empty() {
+                true => operators.iter().collect(),
+                false => fit,
+            };
+            for approver in &fit {
                 tell(portal, case, approver).await?;
             }
-            portal.store.note_told(&case.id, now).await?;
+            // Of whom nobody could be told is told once somebody can.
+            if !fit.is_empty() {
+                portal.store.note_told(&case.id, now).await?;
+            }
         }
         Ok(())
     }
 
-    async fn approvers(
-        &mut self,
-        portal: &Portal,
-        desk: &Desk,
-        mail: &Mail,
-    ) -> Result<&[Approver], Failure> {
+    async fn approvers(&mut self, portal: &Portal, desk: &Desk) -> &[Approver] {
         let now = portal.now().as_second();
         let is_fresh = |at: i64| (0..REMEMBERED).contains(&(now - at));
         let known = self.found.take().filter(|(at, _)| is_fresh(*at));
         let known = match known {
             Some(known) => known,
-            None => (now, look(portal, desk, mail).await?),
+            None => (now, look(portal, desk).await),
         };
         let (_, approvers) = self.found.insert(known);
-        Ok(approvers)
+        approvers
     }
 }
 
-/// The configuration's addresses; else people of the groups whose address the directory knows; else
-/// the operators, who know whom to call.
-async fn look(portal: &Portal, desk: &Desk, mail: &Mail) -> Result<Vec<Approver>, Failure> {
+impl Approver {
+    /// Not whoever asked for it, and not the person it is about: neither may decide.
+    fn may_hear(&self, case: &CaseRow) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Somebody { id, .. } => {
+                *id != case.opened_by_id && case.user_id.as_ref() != Some(id)
+            }
+        }
+    }
+}
+
+/// The configuration's addresses; else people of the groups whose address the directory knows. None of
+/// them, or a directory that cannot be gone through: the operators are told, who know whom to call.
+async fn look(portal: &Portal, desk: &Desk) -> Vec<Approver> {
     let addresses: Vec<Approver> = desk.approver_mail().map(address).collect();
     if !addresses.is_empty() {
-        return Ok(addresses);
+        return addresses;
     }
-    let people = portal.directory.list(PEOPLE_MAX).await?.unwrap_or_default();
+    let people = match portal.directory.list(PEOPLE_MAX).await {
+        Ok(people) => people.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, "the directory cannot be gone through for approvers");
+            Vec::new()
+        }
+    };
     let fits = |account: &Account| {
         account.state == AccountState::Active && account.is_in_any(&desk.approver_groups)
     };
@@ -118,20 +140,18 @@ async fn look(portal: &Portal, desk: &Desk, mail: &Mail) -> Result<Vec<Approver>
         .filter(fits)
         .filter_map(somebody)
         .collect();
-    if !found.is_empty() {
-        return Ok(found);
+    if found.is_empty() {
+        tracing::warn!(
+            "no approver's mail address is known, so the operators are told; set approver_mail of [desk]"
+        );
     }
-    tracing::warn!(
-        "no approver's mail address is known, so the operators are told; set approver_mail of [desk]"
-    );
-    Ok(mail.operators().map(address).collect())
+    found
 }
 
 fn address(text: &str) -> Approver {
     Approver::Address(text.to_owned())
 }
 
-/// Not whoever asked for it, and not the person it is about: neither may decide.
 async fn tell(portal: &Portal, case: &CaseRow, approver: &Approver) -> Result<(), Failure> {
     let mut language = portal.config.portal.default_language;
     let person = match approver {
@@ -140,11 +160,6 @@ async fn tell(portal: &Portal, case: &CaseRow, approver: &Approver) -> Result<()
             name: "approver",
             mail: Some(address),
         },
-        Approver::Somebody { id, .. }
-            if *id == case.opened_by_id || case.user_id.as_ref() == Some(id) =>
-        {
-            return Ok(());
-        }
         Approver::Somebody { id, name, mail } => {
             let read = portal.store.language(id).await?;
             language = read
@@ -226,7 +241,9 @@ mod tests {
         let frank = site.officer("frank").await;
         site.open_case(&frank, "enrol", "dave").await;
         Approvals::default().turn(&site.portal).await.unwrap();
-        assert!(told(&site).await.is_empty(), "neither may decide");
+        let told = told(&site).await;
+        let whom: Vec<&str> = told.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(whom, ["it@example.org"], "neither may decide");
     }
 
     #[tokio::test]

@@ -17,6 +17,11 @@ impl Dn {
         parts.map(part).collect::<Option<Vec<_>>>().map(Self)
     }
 
+    /// True: it says where something lies, not only what it is called.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// True: it is `base`, or lies below it.
     pub(crate) fn is_within(&self, base: &Self) -> bool {
         self.0.ends_with(&base.0)
@@ -39,7 +44,7 @@ fn part(text: &str) -> Option<String> {
 
 fn pair(text: &str) -> Option<String> {
     let (attribute, value) = text.split_once('=')?;
-    let attribute = attribute.trim();
+    let attribute = attribute.trim_matches(' ');
     let is_name = !attribute.is_empty()
         && attribute
             .bytes()
@@ -65,8 +70,8 @@ fn pair(text: &str) -> Option<String> {
 
 /// Blanks around a value mean nothing, but an escaped one at its end belongs to it.
 fn trimmed(value: &str) -> &str {
-    let value = value.trim_start();
-    let end = value.trim_end();
+    let value = value.trim_start_matches(' ');
+    let end = value.trim_end_matches(' ');
     match end.ends_with('\\') && end.len() < value.len() {
         true => value,
         false => end,

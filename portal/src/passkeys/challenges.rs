@@ -23,6 +23,13 @@ struct Waiting<T> {
     state: T,
 }
 
+impl<T> Waiting<T> {
+    /// Not when the clock was set back meanwhile, either.
+    fn lives(&self, now: i64) -> bool {
+        self.expires > now && self.expires <= now + LIFE
+    }
+}
+
 struct Table<T> {
     sources: HashMap<SourceKey, VecDeque<Waiting<T>>>,
     /// Challenges of all sources.
@@ -60,7 +67,7 @@ impl<T> Table<T> {
         let Some(waiting) = self.sources.get_mut(&from) else {
             return;
         };
-        while waiting.front().is_some_and(|one| one.expires <= now) {
+        while waiting.front().is_some_and(|one| !one.lives(now)) {
             waiting.pop_front();
             self.count -= 1;
         }
@@ -71,13 +78,13 @@ impl<T> Table<T> {
 
     /// Forgets what is over of everybody; not more than once a second, so that refusing stays cheap.
     fn sweep(&mut self, now: i64) {
-        if self.swept >= now {
+        if self.swept == now {
             return;
         }
         self.swept = now;
         let mut left = 0;
         self.sources.retain(|_, waiting| {
-            waiting.retain(|one| one.expires > now);
+            waiting.retain(|one| one.lives(now));
             left += waiting.len();
             !waiting.is_empty()
         });
@@ -123,7 +130,7 @@ impl<T> Challenges<T> {
             all.sources.remove(&from);
         }
         all.count -= 1;
-        (one.expires > now).then_some(one.state)
+        one.lives(now).then_some(one.state)
     }
 }
 

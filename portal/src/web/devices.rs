@@ -65,7 +65,7 @@ pub(super) async fn show(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
     page(&portal, &visit, cookie, StatusCode::OK, notice).await
 }
 
-async fn page(
+pub(super) async fn page(
     portal: &Portal,
     visit: &Visit,
     cookie: &LiveCookie,

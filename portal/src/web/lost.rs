@@ -101,7 +101,7 @@ fn refused(portal: &Portal, visit: &Visit, form: &Form, shown: crate::login::Sho
 fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
     let words = portal.texts.of(visit.language);
     let text = match (lost, found.closed) {
-        (Lost::Gone, _) => words.lost.go_on.clone(),
+        (Lost::Gone, _) => String::new(),
         (Lost::Stolen, Some(closed)) => {
             let values = [
                 ("tokens", found.suspended.to_string()),
@@ -115,7 +115,14 @@ fn done(portal: &Portal, visit: &Visit, lost: Lost, found: Found) -> Response {
         (Lost::Stolen, None) => words.lost.stopped_partly.clone(),
     };
     let left = fill(&words.lost.left, &[("left", &found.left.to_string())]);
-    let text = format!("{text} {left}");
+    let next = match (&found.offer, found.unfit) {
+        (Some(_), _) => words.lost.go_on.as_str(),
+        (None, Some(_)) => &words.lost.elsewhere,
+        (None, None) => "",
+    };
+    let said = [text.as_str(), next, &left].map(str::trim);
+    let said: Vec<&str> = said.into_iter().filter(|part| !part.is_empty()).collect();
+    let text = said.join(" ");
     match found.offer {
         Some(offer) => enrol_page(
             portal,

@@ -29,10 +29,25 @@ pub(super) fn device(form: &Form) -> Device<'_> {
     }
 }
 
-/// For people.
+/// What a form says of a device that is there. None: it is none of the three answers.
+pub(super) fn answer(form: &Form) -> Option<Option<Owner>> {
+    let word = form.all("owner").next()?;
+    let owner = Owner::of_word(word);
+    (word.is_empty() || owner.is_some()).then_some(owner)
+}
+
+/// For the person whose it is.
 pub(super) fn name(owner: Owner, words: &Words) -> &str {
     match owner {
         Owner::Private => &words.owner.private,
+        Owner::Company => &words.owner.company,
+    }
+}
+
+/// For everybody else.
+pub(super) fn name_of_theirs(owner: Owner, words: &Words) -> &str {
+    match owner {
+        Owner::Private => &words.owner.theirs,
         Owner::Company => &words.owner.company,
     }
 }
@@ -57,7 +72,10 @@ async fn said(
     cookie: &LiveCookie,
     form: &Form,
 ) -> Result<bool, Failure> {
-    let (id, owner) = (form.text("token"), Owner::of_word(form.text("owner")));
+    let id = form.text("token");
+    let Some(owner) = answer(form) else {
+        return Ok(false);
+    };
     let token = portal.store.token(id).await?;
     let own = token.is_some_and(|token| token.user_id == cookie.user_id());
     if !own || !portal.store.set_owner(id, owner).await? {

@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 
 use super::{
     access::again,
-    devices::{Asks, back, changer},
+    devices::{self, Asks, back, changer},
+    enrolment,
     failed::{Kind, failed},
     page::{Notice, RecoveryPage, render},
     visit::Visit,
 };
-use crate::{config::Opens, limits::SourceKey, portal::Portal};
+use crate::{config::Opens, enrol::Origin, limits::SourceKey, portal::Portal};
 
 pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Response {
     let cookie = match changer(&portal, &visit, Asks::RecentFull).await {
@@ -25,6 +26,11 @@ pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
     };
     if portal.config.recovery.opens == Opens::Nothing {
         return Kind::NotFound.into_response();
+    }
+    // A code makes an authenticator from anywhere: who may make none here makes no codes, either.
+    if let Some(why) = enrolment::unfit(&portal, &visit, Origin::OwnPage) {
+        let notice = Some(Notice::bad(why));
+        return devices::page(&portal, &visit, &cookie, StatusCode::FORBIDDEN, notice).await;
     }
     let person = (cookie.user_id(), cookie.user_name());
     // Each set is ten slow hashes, which others wait for.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use agent_api::{AuditKind, ProblemCode};
 
 use super::world::*;
+use crate::engine::Moving;
 
 #[tokio::test]
 async fn a_grant_is_in_ledger_audit_and_map_before_the_caller_hears_of_it() {
@@ -255,7 +256,7 @@ async fn lockdown_refuses_new_grants_and_survives_a_restart() {
 
 #[tokio::test]
 async fn what_the_disk_did_not_take_is_not_acknowledged_and_not_left_open() {
-    let world = World::on_a_failing_disk().await;
+    let mut world = World::on_a_failing_disk().await;
     let refusal = world
         .engine
         .open(&PORTAL, ask("192.0.2.7", "web", "alice", 600))
@@ -271,6 +272,13 @@ async fn what_the_disk_did_not_take_is_not_acknowledged_and_not_left_open() {
         .await
         .unwrap_err();
     assert!(world.in_kernel("192.0.2.8", "web").is_none());
+    // What is shut while the agent ends stays shut, and so does what was taken back.
+    world.engine.set_lockdown(&ROOT, true).await.unwrap();
+    world.restart().await;
+    world.engine.start().await.unwrap();
+    world.engine.reconcile(Moving::Still).await.unwrap();
+    assert!(world.in_kernel("192.0.2.7", "web").is_none());
+    assert!(world.engine.state().switches.lockdown);
 }
 
 #[tokio::test]

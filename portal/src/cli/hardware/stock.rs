@@ -64,13 +64,20 @@ pub(super) async fn stock(desk: &Desk, read: Vec<Read>, codes: Option<&Codes>) -
     }
 }
 
-/// Shows the lines and records what was stocked; gives how many were left out.
+/// Records what was stocked and shows the lines; gives how many were left out.
 async fn report(desk: &Desk, lines: &[Line], applied: bool, stopped: bool) -> Result<usize> {
     let count = |result| lines.iter().filter(|line| line.result == result).count();
     let (good, bad) = (
         count("imported") + count("good"),
         count("bad") + count("there"),
     );
+    // First: who reads the table may have gone.
+    if applied {
+        let mut entry = draft(AuditKind::Token, "stocked");
+        let end = if stopped { ", then it stopped" } else { "" };
+        entry.reason = Some(format!("{good} hardware tokens, {bad} lines left out{end}"));
+        desk.record(entry).await?;
+    }
     let head = ["where", "serial", "kind", "result", "why"];
     desk.out.list(lines, &head, "no tokens", |line| {
         let weak = if line.weak { " (weak secret)" } else { "" };
@@ -82,12 +89,7 @@ async fn report(desk: &Desk, lines: &[Line], applied: bool, stopped: bool) -> Re
             line.reason.clone().unwrap_or_default(),
         ]
     })?;
-    if applied {
-        let mut entry = draft(AuditKind::Token, "stocked");
-        let end = if stopped { ", then it stopped" } else { "" };
-        entry.reason = Some(format!("{good} hardware tokens, {bad} lines left out{end}"));
-        desk.record(entry).await?;
-    } else {
+    if !applied {
         desk.out.warn(&format!(
             "{good} good, {bad} not; nothing is imported without --apply"
         ));

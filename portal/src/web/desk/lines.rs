@@ -6,7 +6,7 @@ use crate::{
     store::{CaseRow, CaseState, Owner, TokenRow, TokenState},
     text::{DeskWords, Language},
     web::{
-        owner::name as owner_name,
+        owner::name_of_theirs,
         page::desk::{CaseLine, TokenLine},
         times::Moment,
     },
@@ -88,7 +88,7 @@ pub(super) fn token<'a>(portal: &'a Portal, language: Language, row: &TokenRow) 
         live: !row.is(TokenState::Revoked),
         owner: row
             .owner()
-            .map_or(&all.owner.unsaid, |owner| owner_name(owner, all)),
+            .map_or(&all.owner.unsaid, |owner| name_of_theirs(owner, all)),
         said: row.owner().map_or("", Owner::word),
         name: row.name.clone(),
         kind: match &row.serial {

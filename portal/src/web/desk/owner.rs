@@ -18,6 +18,7 @@ use crate::{
     web::{
         failed::{Kind, failed},
         form::Form,
+        owner::answer,
         page::Notice,
         visit::Visit,
     },
@@ -41,6 +42,10 @@ async fn answered(
     let Some(whom) = portal.tools().whom(form.text("user")).await? else {
         return Ok(Kind::NotFound.into_response());
     };
+    // A change and a look: nobody changes more people than they may look at.
+    if !person::may_look(portal, officer) {
+        return Ok(person::too_many(portal, visit));
+    }
     let words = portal.texts.of(visit.language);
     let (status, notice) = match said(portal, visit, officer, &whom, form).await? {
         Ok(()) => (StatusCode::OK, Notice::good(&words.owner.saved)),
@@ -62,7 +67,10 @@ async fn said(
     if whom.id.as_deref() == Some(officer.id()) {
         return Ok(Err(Refused::Yourself));
     }
-    let (id, owner) = (form.text("token"), Owner::of_word(form.text("owner")));
+    let id = form.text("token");
+    let Some(owner) = answer(form) else {
+        return Ok(Err(Refused::Subject));
+    };
     let token = portal.store.token(id).await?;
     let theirs = token.is_some_and(|token| Some(token.user_id) == whom.id);
     if !theirs || !portal.store.set_owner(id, owner).await? {

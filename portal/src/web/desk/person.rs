@@ -65,7 +65,7 @@ async fn shown(
 }
 
 /// Counts a look-up.
-fn may_look(portal: &Portal, officer: &Officer) -> bool {
+pub(super) fn may_look(portal: &Portal, officer: &Officer) -> bool {
     let now = portal.now().as_second();
     portal.desk.looks.count(officer.id(), now)
 }
@@ -88,7 +88,7 @@ pub(super) async fn again(
 }
 
 /// The page that says that somebody looked up too many people.
-fn too_many(portal: &Portal, visit: &Visit) -> Response {
+pub(super) fn too_many(portal: &Portal, visit: &Visit) -> Response {
     let words = &portal.texts.of(visit.language).desk;
     let message = MessagePage {
         title: &words.title,

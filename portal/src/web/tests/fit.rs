@@ -101,6 +101,7 @@ async fn one_s_own_devices_are_added_and_replaced_there_only() {
         "/devices/enrol",
         "/devices/replace",
         "/devices/passkey/start",
+        "/devices/recovery",
     ] {
         let refused = site.send(Ask::post(path, &form).as_(&cookie)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
@@ -134,9 +135,10 @@ async fn a_first_log_in_is_told_only_when_the_password_is_right() {
 #[tokio::test]
 async fn a_recovery_code_works_from_everywhere_unless_it_is_named() {
     let site = Site::new(ELSEWHERE).await;
-    let (_, seed) = site.token("alice").await;
-    let cookie = site.in_as("alice", &seed).await;
-    let codes = made(&site, &cookie).await;
+    site.token("alice").await;
+    // Made earlier, where that was possible.
+    let codes = site.portal.new_recovery_codes(("u-alice", "alice"), None);
+    let codes = codes.await.unwrap().unwrap();
     offered(&lose(&site, &codes[0], PASSWORD, "gone").await);
 }
 
@@ -154,7 +156,33 @@ async fn what_was_stolen_is_stopped_even_where_nothing_can_be_set_up() {
     let stolen = lose(&site, &codes[0], PASSWORD, "lost").await;
     assert_eq!(stolen.status, StatusCode::OK);
     told(&stolen.body);
+    assert!(!stolen.body.contains("Now set up"), "{}", stolen.body);
+    assert!(
+        stolen.body.contains("another recovery code"),
+        "{}",
+        stolen.body
+    );
     assert!(site.agent.open().is_empty());
     let old = site.portal.store.token(&id).await.unwrap().unwrap();
     assert!(old.is(TokenState::Suspended));
+}
+
+#[tokio::test]
+async fn what_was_stopped_elsewhere_is_replaced_there_by_whichever_answer_fits() {
+    let more = format!("{ELSEWHERE}covers = [\"recovery\"]\n[limits]\ntokens_per_user = 1\n");
+    let site = Site::new(&more).await;
+    site.token("alice").await;
+    let codes = site.portal.new_recovery_codes(("u-alice", "alice"), None);
+    let codes = codes.await.unwrap().unwrap();
+    let stolen = lose(&site, &codes[0], PASSWORD, "lost").await;
+    assert_eq!(stolen.status, StatusCode::OK);
+    // Back at the office: "it was replaced" is as true as "it is lost".
+    let form = [
+        ("username", "alice"),
+        ("password", PASSWORD),
+        ("recovery", codes[1].as_str()),
+        ("what", "gone"),
+    ];
+    let there = Ask::post("/lost", &form).from("198.51.100.9");
+    offered(&site.send(there).await);
 }

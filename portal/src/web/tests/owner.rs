@@ -133,6 +133,21 @@ async fn the_help_desk_notes_it_for_others_and_each_time_is_recorded() {
     assert_eq!(owner(&id).await, Some(Owner::Company));
     assert_eq!(site.reasons_of("owner-said"), ["by carol: company"]);
 
+    let form = [("user", "alice"), ("token", &*id), ("owner", "private")];
+    let got = site.send(Ask::post("/desk/owner", &form).as_(&carol)).await;
+    assert!(
+        got.body.contains("The person&#39;s own") && !got.body.contains("My own"),
+        "{}",
+        got.body
+    );
+    for answer in [&form[..2], &[form[0], form[1], ("owner", "nobody")]] {
+        let got = site
+            .send(Ask::post("/desk/owner", answer).as_(&carol))
+            .await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "no answer at all");
+    }
+    assert_eq!(owner(&id).await, Some(Owner::Private));
+
     let others = say(&carol, "alice", &bobs).await;
     assert_eq!(others.status, StatusCode::BAD_REQUEST, "not alice's");
     let own = site.portal.store.tokens_of("u-carol").await.unwrap();
@@ -148,5 +163,5 @@ async fn the_help_desk_notes_it_for_others_and_each_time_is_recorded() {
         assert_eq!(got.status.as_u16(), status, "{who}");
     }
     assert_eq!(owner(&bobs).await, None);
-    assert_eq!(site.reasons_of("owner-said").len(), 1);
+    assert_eq!(site.reasons_of("owner-said").len(), 2);
 }
