@@ -10,7 +10,7 @@ use crate::{
     login::{Refusal, Shown, Stopped, Trace, Typed},
     portal::{Failure, Portal},
     proof::PasswordPassed,
-    store::TokenState,
+    store::{TokenRow, TokenState},
 };
 
 /// What happened to the authenticator.
