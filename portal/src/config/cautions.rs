@@ -9,7 +9,7 @@ impl Config {
         let mut said = Vec::new();
         if let (Some(desk), Directory::Ldap(settings)) = (&self.desk, &self.directory)
             && !settings.narrows_groups()
-            && !desk.groups().all(is_full)
+            && !desk.groups().all(|group| is_full(group))
         {
             said.push(
                 "[desk] gives roles to directory groups, and without group_base of [directory] a \
@@ -37,7 +37,7 @@ impl Config {
 }
 
 /// Whether a group is given by its full name, which is compared with full names only.
-fn is_full(group: &String) -> bool {
+fn is_full(group: &str) -> bool {
     Dn::parse(group).is_some_and(|name| name.is_full())
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn make(State(portal): State<Arc<Portal>>, visit: Visit) -> Res
     // A code makes an authenticator from anywhere: who may make none here makes no codes, either.
     if let Some(why) = enrolment::unfit(&portal, &visit, Origin::OwnPage) {
         let notice = Some(Notice::bad(why));
-        return devices::page(&portal, &visit, &cookie, StatusCode::FORBIDDEN, notice).await;
+        return devices::page(&portal, &visit, cookie, StatusCode::FORBIDDEN, notice).await;
     }
     let person = (cookie.user_id(), cookie.user_name());
     // Each set is ten slow hashes, which others wait for.
