@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     audit::draft,
-    config::Unfit,
+    config::{Limits, Unfit},
     directory::Account,
     live::LiveCookie,
     otp::{Code, Position, Recipe, Seed},
@@ -91,15 +91,20 @@ pub(crate) enum Confirmer<'a> {
 #[derive(Debug)]
 pub(crate) struct TooMany;
 
+/// True: a person with these tokens may have one more, or one instead of `replaces`.
+pub(crate) fn has_room(limits: &Limits, tokens: &[TokenRow], replaces: Option<&str>) -> bool {
+    let counted = tokens.iter().filter(|token| {
+        (token.is(TokenState::Active) || token.is(TokenState::Suspended))
+            && Some(token.id.as_str()) != replaces
+    });
+    let most = usize::try_from(limits.tokens_per_user.value()).unwrap_or(1);
+    counted.count() < most
+}
+
 impl Portal {
     /// True: a person with these tokens may have one more, or one instead of `replaces`.
     pub(crate) fn has_room(&self, tokens: &[TokenRow], replaces: Option<&str>) -> bool {
-        let counted = tokens.iter().filter(|token| {
-            (token.is(TokenState::Active) || token.is(TokenState::Suspended))
-                && Some(token.id.as_str()) != replaces
-        });
-        let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
-        counted.count() < most
+        has_room(&self.config.limits, tokens, replaces)
     }
 
     /// Whether an authenticator may be set up in this way from there and now. Who has begun may end:

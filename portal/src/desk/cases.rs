@@ -7,9 +7,10 @@ use super::{By, CaseKind, Made, Role, Seen, Tools, Whom};
 use crate::{
     audit::clean,
     directory::AccountState,
+    enrol::has_room,
     portal::Failure,
     random,
-    store::{CaseRow, CaseState, Decision, NewCase, TokenState},
+    store::{CaseRow, CaseState, Decision, NewCase},
     text::DeskWords,
 };
 
@@ -189,11 +190,7 @@ impl Tools<'_> {
 
     async fn has_room(&self, id: &str) -> Result<bool, Failure> {
         let tokens = self.means.store.tokens_of(id).await?;
-        let counted = tokens
-            .iter()
-            .filter(|t| t.is(TokenState::Active) || t.is(TokenState::Suspended));
-        let most = usize::try_from(self.config.limits.tokens_per_user.value()).unwrap_or(1);
-        Ok(counted.count() < most)
+        Ok(has_room(&self.config.limits, &tokens, None))
     }
 
     /// Approves or refuses what somebody else asked for.

@@ -4,6 +4,7 @@ use crate::{
     codes::{self, Codes},
     config::Config,
     directory::Account,
+    enrol::has_room,
     portal::Failure,
     random,
     store::{Kind, NewToken, Owner, Store, StoreError, TokenState},
@@ -30,11 +31,7 @@ pub(crate) async fn give(
         return Ok(Err(NotGiven::NotInStock));
     };
     let tokens = store.tokens_of(&account.id).await?;
-    let live = tokens
-        .iter()
-        .filter(|t| t.is(TokenState::Active) || t.is(TokenState::Suspended));
-    let most = usize::try_from(config.limits.tokens_per_user.value()).unwrap_or(1);
-    if live.count() >= most {
+    if !has_room(&config.limits, &tokens, None) {
         return Ok(Err(NotGiven::Full));
     }
     let secret = codes.open(codes::stock_place(serial), &row.secret)?;

@@ -78,9 +78,7 @@ pub(super) async fn page(
     };
     let mut page = visit.page(portal, "/devices");
     page.notices.extend(notice);
-    let live = |token: &&TokenRow| token.is(TokenState::Active) || token.is(TokenState::Suspended);
-    let most = usize::try_from(portal.config.limits.tokens_per_user.value()).unwrap_or(1);
-    let full = tokens.iter().filter(live).count() >= most;
+    let full = !portal.has_room(&tokens, None);
     let unfit = enrolment::unfit(portal, visit, Origin::OwnPage);
     let devices = tokens
         .iter()
