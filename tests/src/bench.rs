@@ -14,6 +14,7 @@ mod peers;
 mod programs;
 mod result;
 mod revoke;
+mod sender;
 mod subject;
 mod sys;
 mod table;

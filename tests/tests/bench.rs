@@ -15,11 +15,11 @@ const ROWS: &[&str] = &[
     "testrun/{unknown-v4,granted-v4,unknown-v6,granted-v6}/{growth-grants,growth-services}",
     "testrun/{unknown,granted}-v6-to-v4",
     "testrun/{expired-v4,plain-hash-unknown,plain-hash-granted,xdp-filter-unknown}",
-    "flood/{mpps-random,mpps-one}/{bare,reader,sekisho-some,sekisho-many,hash-some,hash-many,xdp-filter,nftables,iptables-ipset,iptables}",
+    "flood/{mpps-best,mpps-random,mpps-one,mpps-alone}/{bare,reader,sekisho-some,sekisho-many,hash-some,hash-many,xdp-filter,nftables,iptables-ipset,iptables}",
     "flood/offered/bare",
     "flood/{ns,ns-far}/{empty,reader,sekisho-some,sekisho-many,hash-some,hash-many,xdp-filter}",
     "flood/{ns-ratio,ns-far-ratio}/{some,many}",
-    "flood/{race-random,race-one}/{bare,hash-some,xdp-filter,nftables,iptables-ipset,iptables}",
+    "flood/{race-best,race-random,race-one,race-alone}/{bare,hash-some,xdp-filter,nftables,iptables-ipset,iptables}",
     "forward/{udp,tcp}/{open,pass,sekisho,against-open,against-pass}",
     "revoke/{call-median,call-p99,process-median,process-p99,batch,batch-map}",
     "load/{start-empty,start,pause-quiet,pause-sweep,sweep}",
@@ -104,10 +104,7 @@ fn a_short_bench_has_every_row_and_its_ratios_make_sense() -> Result<()> {
         (0.0..2.0).contains(&ratio),
         "dropping a stranger costs {ratio} times what a plain hash does"
     );
-    let (bare, rules) = (
-        of("flood/mpps-random/bare")?,
-        of("flood/mpps-random/iptables")?,
-    );
+    let (bare, rules) = (of("flood/mpps-best/bare")?, of("flood/mpps-best/iptables")?);
     ensure!(rules < bare, "{rules} Mpps by rules, {bare} by nothing");
     let delay = of("revoke/call-p99")?;
     ensure!(delay < 1000.0, "a revoked source is heard for {delay} ms");

@@ -1,5 +1,5 @@
 //! A tiny assembler for kernel programs: as many instructions as the helper programs of the bench
-//! need. Jumps go forward to labels. Knows nothing of what the programs are for.
+//! need. Jumps go to labels. Knows nothing of what the programs are for.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ pub(super) enum R {
     R2,
     R3,
     R6 = 6,
+    R7,
     R10 = 10,
 }
 
@@ -149,9 +150,10 @@ impl Asm {
     pub(super) fn finish(mut self) -> Result<Vec<u64>> {
         for (at, label) in self.jumps {
             let target = self.labels.get(label).context("a jump to no label")?;
-            let distance = u16::try_from(target - at - 1)?;
+            let [target, behind] = [*target, at + 1].map(i16::try_from);
+            let distance = target? - behind?;
             let instruction = self.code.get_mut(at).context("a jump from nowhere")?;
-            *instruction |= u64::from(distance) << 16;
+            *instruction |= u64::from(distance.cast_unsigned()) << 16;
         }
         Ok(self.code)
     }

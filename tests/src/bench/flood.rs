@@ -6,32 +6,29 @@
 //! writes into the cache: the targets are of this. From another core, every program that reads the
 //! packet at all waits for it some 100 ns longer than the empty one, which does not.
 //!
-//! Rates are taken twice, too. With a core for each end, the ends get into each other's way: a
-//! receiver that is slower than the sender spends most of its time waiting for the lock of the pool
-//! that both take pages from, whatever its program costs. On one core nothing waits.
+//! Rates are taken three times. With a core for each end, at the rate that suits the receiver best:
+//! the targets are of this. Overrun, as a flood is; but then the ends get into each other's way over
+//! the pool that both take pages from (see `sender`), whatever the program costs, which no card's
+//! ring has. And on one core, where nothing waits.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::sys::{Stats, enable_stats};
-use xtask::{
-    clock,
-    lab::{ETH, OUTER},
-};
+use xtask::lab::{ETH, OUTER};
 
 use super::{
     Options, Sizes,
     contestants::{self, Contestant, Who},
-    machine::{self, OnCore, delivered, received},
+    machine::{self, delivered, received},
     programs::{self, Sources},
     result::{Row, Target, above, ratios},
+    sender::{Flow, Sender},
     subject::{Family, frame, granted, stranger},
     sys::Program,
 };
 
 const PART: &str = "flood";
-/// Frames for one call to the sender: some tens of milliseconds.
-const CALL: u32 = 1 << 17;
 /// Longer than a packet takes through a kernel that polls.
 const SETTLED: Duration = Duration::from_millis(100);
 const WARM_UP: Duration = Duration::from_millis(50);
@@ -39,7 +36,10 @@ const WARM_UP: Duration = Duration::from_millis(50);
 /// What is measured of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Figure {
-    /// Millions of packets a second it took off the wire.
+    /// Millions of packets a second it took off the wire at the rate that suits it best, random
+    /// sources.
+    Best,
+    /// The same of more than it can take.
     Rate(Flood),
     /// The same by one core that sends and receives in turns, random sources.
     Alone,
@@ -47,7 +47,7 @@ enum Figure {
     Cost,
     /// The same for a packet that another core has just written.
     CostFar,
-    /// Millions of packets a second that were sent at it, random sources.
+    /// Millions of packets a second that were sent for `Best`.
     Offered,
 }
 
@@ -62,8 +62,9 @@ type Figures = BTreeMap<(Who, Figure), Vec<f64>>;
 /// A contestant and the two senders at the other end of its wire.
 struct Lane<'a> {
     contestant: &'a Contestant,
-    one: Program,
-    random: Program,
+    index: u32,
+    one: Sender,
+    random: Sender,
     frame: Vec<u8>,
 }
 
@@ -93,8 +94,9 @@ impl<'a> Lane<'a> {
         let index = client.inside(|| nix::net::if_::if_nametoindex(ETH))??;
         Ok(Self {
             contestant,
-            one: programs::sender(index, Sources::One, &frame)?,
-            random: programs::sender(index, Sources::Random, &frame)?,
+            index,
+            one: Sender::new(index, Sources::One, frame.clone())?,
+            random: Sender::new(index, Sources::Random, frame.clone())?,
             frame,
         })
     }
@@ -108,11 +110,10 @@ impl<'a> Lane<'a> {
         }
         let layout = &self.contestant.rig().layout;
         let granted = frame(granted(Family::V4, 0), sizes.busiest())?;
+        let sender = programs::sender(self.index, Sources::One, 0, &self.frame)?;
         for (frame, due) in [(&self.frame, 0), (&granted, u64::from(FRAMES))] {
             let before = delivered(&layout.gate)?;
-            layout
-                .client
-                .inside(|| self.one.send_live(frame, FRAMES))??;
+            layout.client.inside(|| sender.send_live(frame, FRAMES))??;
             std::thread::sleep(SETTLED);
             let came = delivered(&layout.gate)? - before;
             ensure!(
@@ -127,25 +128,25 @@ impl<'a> Lane<'a> {
     fn round(&self, options: &Options, figures: &mut Figures) -> Result<()> {
         let who = self.contestant.who;
         let mut add = |figure, value| figures.entry((who, figure)).or_default().push(value);
-        let (sent, took) = self.flood(&self.random, WARM_UP)?;
-        ensure!(sent > 0.0 && took > 0.0, "{}: nothing was sent", who.name());
-        let (sent, taken) = self.flood(&self.random, options.duration())?;
-        add(Figure::Rate(Flood::Random), taken);
-        add(Figure::Offered, sent);
-        add(
-            Figure::Rate(Flood::One),
-            self.flood(&self.one, options.duration())?.1,
-        );
+        self.flood(&self.random, WARM_UP)?;
+        let layout = &self.contestant.rig().layout;
+        let best = self
+            .random
+            .best(&layout.client, options.duration(), || self.taken())?;
+        add(Figure::Best, best.arrived / 1e6);
+        add(Figure::Offered, best.sent / 1e6);
+        for (flood, sender) in [(Flood::Random, &self.random), (Flood::One, &self.one)] {
+            let flow = self.flood(sender, options.duration())?;
+            add(Figure::Rate(flood), flow.arrived / 1e6);
+        }
         let program = self.contestant.program();
         if let Some(program) = program {
             add(Figure::CostFar, self.cost(program, options.duration())?);
         }
         let gate = &self.contestant.rig().layout.gate;
         machine::receive_where_sent(gate, OUTER)?;
-        add(
-            Figure::Alone,
-            self.flood(&self.random, options.duration())?.1,
-        );
+        let alone = self.flood(&self.random, options.duration())?;
+        add(Figure::Alone, alone.arrived / 1e6);
         if let Some(program) = program {
             add(Figure::Cost, self.cost(program, options.duration())?);
         }
@@ -165,23 +166,14 @@ impl<'a> Lane<'a> {
         Ok((after.nanoseconds - before.nanoseconds) as f64 / runs as f64)
     }
 
-    /// Millions of packets a second: sent, and taken off the wire at the other end.
-    fn flood(&self, sender: &Program, length: Duration) -> Result<(f64, f64)> {
-        let layout = &self.contestant.rig().layout;
-        let before = received(&layout.gate, OUTER)?;
-        let (sent, took) = layout.client.inside(|| -> Result<(f64, Duration)> {
-            let _core = OnCore::pin(0)?;
-            let start = clock::instant();
-            let mut sent = 0.0;
-            while start.elapsed() < length {
-                sender.send_live(&self.frame, CALL)?;
-                sent += f64::from(CALL);
-            }
-            Ok((sent, start.elapsed()))
-        })??;
-        let taken = received(&layout.gate, OUTER)? - before;
-        let rate = |packets: f64| packets / took.as_secs_f64() / 1e6;
-        Ok((rate(sent), rate(taken as f64)))
+    fn flood(&self, sender: &Sender, length: Duration) -> Result<Flow> {
+        let client = &self.contestant.rig().layout.client;
+        sender.flood(client, length, || self.taken())
+    }
+
+    /// Frames taken off the wire so far.
+    fn taken(&self) -> Result<u64> {
+        received(&self.contestant.rig().layout.gate, OUTER)
     }
 }
 
@@ -190,20 +182,19 @@ fn rows(options: &Options, figures: &Figures, missing: &BTreeMap<Who, String>) -
     let label = |who: Who| who.label(sizes);
     let get = |who: Who, figure: Figure| figures.get(&(who, figure)).cloned();
     let mut rows = Vec::new();
-    for (flood, id, text) in [
-        (Flood::Random, "random", "random sources"),
-        (Flood::One, "one", "one source"),
+    for (figure, id, text) in [
+        (Figure::Best, "best", "random sources"),
+        (
+            Figure::Rate(Flood::Random),
+            "random",
+            "random sources, overrun",
+        ),
+        (Figure::Rate(Flood::One), "one", "one source, overrun"),
     ] {
         for who in Who::ALL {
             let id = format!("mpps-{id}/{}", who.name());
             let name = format!("{}, {text}", label(who));
-            rows.push(row(
-                id,
-                name,
-                "Mpps",
-                get(who, Figure::Rate(flood)),
-                missing.get(&who),
-            ));
+            rows.push(row(id, name, "Mpps", get(who, figure), missing.get(&who)));
         }
     }
     for who in Who::ALL {
@@ -302,7 +293,7 @@ fn races(
     figures: &Figures,
     missing: &BTreeMap<Who, String>,
 ) -> Result<Vec<Row>> {
-    let rate = |who: Who, flood: Flood| figures.get(&(who, Figure::Rate(flood)));
+    let rate = |who: Who, figure: Figure| figures.get(&(who, figure));
     let mut rows = Vec::new();
     let alone = |who: Who| figures.get(&(who, Figure::Alone));
     let ours = alone(Who::OursSome).context("no rate of ours")?;
@@ -315,9 +306,13 @@ fn races(
         let values = alone(who).map(|peer| ratios(ours, peer));
         rows.push(row(id, name, "×", values, missing.get(&who)));
     }
-    for (flood, text) in [(Flood::Random, "random"), (Flood::One, "one")] {
-        let ours = rate(Who::OursSome, flood).context("no rate of ours")?;
-        let bare = ratios(ours, rate(Who::Bare, flood).context("no rate of bare")?);
+    for (figure, id, text) in [
+        (Figure::Best, "best", "random sources"),
+        (Figure::Rate(Flood::Random), "random", "random, overrun"),
+        (Figure::Rate(Flood::One), "one", "one, overrun"),
+    ] {
+        let ours = rate(Who::OursSome, figure).context("no rate of ours")?;
+        let bare = ratios(ours, rate(Who::Bare, figure).context("no rate of bare")?);
         let bound = super::result::median(&bare).is_some_and(|share| share >= 0.95);
         for (who, least) in [
             (Who::Bare, 0.95),
@@ -327,12 +322,11 @@ fn races(
             (Who::Ipset, 7.0),
             (Who::Iptables, 30.0),
         ] {
-            let id = format!("race-{text}/{}", who.name());
+            let id = format!("race-{id}/{}", who.name());
             let name = format!("ours against {}, {text}", who.label(&options.sizes));
-            let values = rate(who, flood).map(|peer| ratios(ours, peer));
+            let values = rate(who, figure).map(|peer| ratios(ours, peer));
             let row = row(id, name, "×", values, missing.get(&who));
-            // The floods of the targets are those of random sources.
-            rows.push(if flood == Flood::Random {
+            rows.push(if figure == Figure::Best {
                 row.target(Target::AtLeast(least))
                     .reached_because(bound && who != Who::Bare, "at the sender's limit")
             } else {

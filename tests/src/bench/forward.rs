@@ -17,17 +17,16 @@ use xtask::{
 
 use super::{
     Options,
-    machine::{self, OnCore, received},
+    machine::{self, received},
     programs::{self, Sources},
     result::{Row, Target, ratios},
+    sender::Sender,
     subject::{self, Shape, Subject, target_v4},
-    sys::{Attached, Program},
+    sys::Attached,
 };
 use crate::{Rig, packet, rig::GATE_MAC};
 
 const PART: &str = "forward";
-const CALL: u32 = 1 << 15;
-const WARM_UP: Duration = Duration::from_millis(50);
 /// A TCP stream needs a moment to find its rate.
 const SLOW_START: Duration = Duration::from_millis(100);
 /// Nothing on these cables takes longer.
@@ -71,8 +70,7 @@ impl Path {
 /// A client, a gateway and a server in a row, with one of the three on the gateway.
 struct Lane {
     path: Path,
-    sender: Program,
-    frame: Vec<u8>,
+    sender: Sender,
     stream_to: SocketAddr,
     listener: TcpListener,
     _attached: Option<Attached>,
@@ -163,7 +161,7 @@ impl Lane {
         let (target, to_port) = (target_v4(datagram), subject::port(datagram));
         let frame = packet::datagram(GATE_MAC, CLIENT.into(), target, to_port, &[0; 18])?;
         let index = rig.layout.client.inside(|| if_nametoindex(ETH))??;
-        let sender = programs::sender(index, Sources::OneAnew, &frame)?;
+        let sender = Sender::new(index, Sources::OneAnew, frame)?;
         let attached = match path {
             Path::Pass => {
                 let program = programs::bare_pass()?;
@@ -179,7 +177,6 @@ impl Lane {
         let lane = Self {
             path,
             sender,
-            frame,
             stream_to: SocketAddr::new(target_v4(stream), port),
             listener,
             _attached: attached,
@@ -198,25 +195,14 @@ impl Lane {
         }
     }
 
-    /// Millions of datagrams a second that reach the server's card, of more than can.
+    /// Millions of datagrams a second that reach the server's card, at the rate that suits the
+    /// gateway best.
     fn datagrams(&self, length: Duration) -> Result<f64> {
         let layout = &self.rig().layout;
-        let flood = |length: Duration| {
-            layout.client.inside(|| -> Result<Duration> {
-                let _core = OnCore::pin(0)?;
-                let start = clock::instant();
-                while start.elapsed() < length {
-                    self.sender.send_live(&self.frame, CALL)?;
-                }
-                Ok(start.elapsed())
-            })?
-        };
-        flood(WARM_UP)?;
-        let before = received(&layout.server, ETH)?;
-        let took = flood(length)?;
-        let count = received(&layout.server, ETH)? - before;
-        ensure!(count > 1000, "only {count} datagrams were forwarded");
-        Ok(count as f64 / took.as_secs_f64() / 1e6)
+        let flow = self
+            .sender
+            .best(&layout.client, length, || received(&layout.server, ETH))?;
+        Ok(flow.arrived / 1e6)
     }
 
     /// Gigabits a second that a server reads from one connection.
@@ -312,7 +298,7 @@ fn before(rig: &Rig) -> Result<[Attached; 2]> {
     }
     cable.inside(|| -> Result<_> {
         let (near, far) = (if_nametoindex(PLUG)?, if_nametoindex(ETH)?);
-        let carry = |from, to| programs::sender(to, Sources::One, &[])?.attach(from);
+        let carry = |from, to| programs::sender(to, Sources::One, 0, &[])?.attach(from);
         Ok([carry(near, far)?, carry(far, near)?])
     })?
 }

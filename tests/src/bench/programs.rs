@@ -120,8 +120,13 @@ pub(super) enum Sources {
 
 /// Sends every frame out of an interface. `frame` is the one it will be run on: with random
 /// sources its checksum is computed anew, or the peers behind the kernel's IPv4 receive code
-/// would never see it.
-pub(super) fn sender(interface: u32, sources: Sources, frame: &[u8]) -> Result<Program> {
+/// would never see it. Before each it waits for `turns` of an empty loop.
+pub(super) fn sender(
+    interface: u32,
+    sources: Sources,
+    turns: u32,
+    frame: &[u8],
+) -> Result<Program> {
     let mut code = Asm::default();
     if sources == Sources::OneAnew {
         code = headers_anew(headers(code, "short"), frame);
@@ -146,6 +151,13 @@ pub(super) fn sender(interface: u32, sources: Sources, frame: &[u8]) -> Result<P
         code = code
             .number(Op::Xor, R::R1, 0xffff)
             .store(Size::B2, R::R6, CHECKSUM, R::R1);
+    }
+    if turns > 0 {
+        code = code
+            .number(Op::Mov, R::R7, turns.cast_signed())
+            .label("wait")
+            .number(Op::Add, R::R7, -1)
+            .jump_number(If::NotEqual, R::R7, 0, "wait");
     }
     let code = code
         .number(Op::Mov, R::R1, interface.cast_signed())

@@ -218,21 +218,27 @@ impl Program {
     /// Loads instructions; on refusal the error carries the verifier's reasons.
     pub(super) fn load_for(hook: Hook, instructions: &[u64]) -> Result<Self> {
         let (kind, attach, _) = hook.numbers();
-        let mut log = vec![0_u8; 1 << 16];
         let mut block = Load {
             kind,
             count: u32::try_from(instructions.len())?,
             instructions: address(instructions),
             license: address(LICENSE),
-            log_level: 1,
-            log_size: u32::try_from(log.len())?,
-            log: log.as_mut_ptr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log: 0,
             kernel: 0,
             flags: 0,
             name: *b"sekisho_bench\0\0\0",
             interface: 0,
             attach,
         };
+        if let Ok(answer) = call(PROG_LOAD, &mut block) {
+            return Ok(Self(descriptor(answer), hook));
+        }
+        // Once more for the reasons: a log that is too small for them would be an error, too.
+        let mut log = vec![0_u8; 1 << 16];
+        (block.log_level, block.log_size) = (1, u32::try_from(log.len())?);
+        block.log = log.as_mut_ptr() as u64;
         let loaded = call(PROG_LOAD, &mut block);
         let said = || {
             String::from_utf8_lossy(&log)
@@ -257,6 +263,15 @@ impl Program {
 
     /// Runs it on a frame, `repeat` times in the kernel; what it answered the last time.
     pub(super) fn test_run(&self, frame: &[u8], repeat: u32) -> Result<u32> {
+        Ok(self.run(frame, repeat)?.answer)
+    }
+
+    /// Nanoseconds of one of `repeat` runs on a frame, by the kernel's own clock.
+    pub(super) fn run_time(&self, frame: &[u8], repeat: u32) -> Result<u32> {
+        Ok(self.run(frame, repeat)?.duration)
+    }
+
+    fn run(&self, frame: &[u8], repeat: u32) -> Result<Run> {
         let mut block = Run {
             program: raw(&self.0),
             data_size: u32::try_from(frame.len())?,
@@ -265,7 +280,7 @@ impl Program {
             ..Run::default()
         };
         call(PROG_TEST_RUN, &mut block).context("BPF_PROG_TEST_RUN failed")?;
-        Ok(block.answer)
+        Ok(block)
     }
 
     /// Runs it on `count` real frames, which go where it sends them.
