@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use xtask::{clock, net::Namespace};
+use xtask::net::Namespace;
 
 use super::{
     machine::OnCore,
@@ -19,8 +19,8 @@ use super::{
     sys::Program,
 };
 
-/// Frames for one call to the kernel, which makes a pool of pages each time.
-const CALL: u32 = 1 << 15;
+/// Frames for one call to the kernel.
+const CALL: u32 = 1 << 17;
 const LEAST_CALL: u32 = 1 << 12;
 /// Turns of the waiting loop that its cost is taken from, and how many runs of them.
 const SAMPLE_TURNS: u32 = 10_000;
@@ -113,12 +113,12 @@ impl Sender {
         let before = count()?;
         let (sent, took) = from.inside(|| -> Result<(f64, Duration)> {
             let _core = OnCore::pin(0)?;
-            let (start, mut sent) = (clock::instant(), 0.0);
-            while start.elapsed() < length {
-                program.send_live(&self.frame, call)?;
+            let (mut took, mut sent) = (Duration::ZERO, 0.0);
+            while took < length {
+                took += program.send_live(&self.frame, call)?;
                 sent += f64::from(call);
             }
-            Ok((sent, start.elapsed()))
+            Ok((sent, took))
         })??;
         let arrived = count()? - before;
         let rate = |frames: f64| frames / took.as_secs_f64();
@@ -139,20 +139,12 @@ impl Sender {
         let step = length / STEPS_A_ROUND;
         let mut flow = self.paced(0, CALL, from, step, &count)?;
         ensure!(flow.arrived > 0.0, "nothing arrived");
+        if flow.is_whole() {
+            return self.paced(0, CALL, from, length, &count);
+        }
         let (mut turns, mut misses, mut stride) = (0, 0, LONG);
         let (mut best, mut most) = (0, flow.arrived);
         for _ in 0..STEPS {
-            if flow.is_whole() {
-                if turns == 0 {
-                    break;
-                }
-            } else {
-                misses += 1;
-                stride = SHORT;
-            }
-            if misses > MISSES {
-                break;
-            }
             // What a frame takes without waiting, as far as the last rate tells.
             let rest = 1.0 / flow.sent - self.turn * f64::from(turns);
             let next = (1.0 / (most * stride) - rest) / self.turn;
@@ -160,8 +152,13 @@ impl Sender {
             // No call may take much longer than a step.
             let call = whole(most * step.as_secs_f64(), LEAST_CALL, CALL);
             flow = self.paced(turns, call, from, step, &count)?;
-            if flow.is_whole() && flow.arrived > most {
+            if !flow.is_whole() {
+                (misses, stride) = (misses + 1, SHORT);
+            } else if flow.arrived > most {
                 (best, most) = (turns, flow.arrived);
+            }
+            if misses == MISSES || turns == 0 {
+                break;
             }
         }
         self.paced(best, CALL, from, length, &count)
