@@ -33,10 +33,10 @@ const MOST_TURNS: u32 = 100_000;
 const LONG: f64 = 1.2;
 const SHORT: f64 = 1.04;
 /// So often more may be lost than a core loses that does something else for a moment.
-const MISSES: u32 = 4;
-const STEPS: u32 = 24;
+const MISSES: u32 = 3;
+const STEPS: u32 = 16;
 /// How many steps take as long as a measurement.
-const STEPS_A_ROUND: u32 = 6;
+const STEPS_A_ROUND: u32 = 10;
 /// Of what was sent.
 const WHOLE: f64 = 0.97;
 
