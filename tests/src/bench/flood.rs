@@ -7,9 +7,9 @@
 //! packet at all waits for it some 100 ns longer than the empty one, which does not.
 //!
 //! Rates are taken three times. With a core for each end, at the rate that suits the receiver best:
-//! the targets are of this. Overrun, as a flood is; but then the ends get into each other's way over
-//! the pool that both take pages from (see `sender`), whatever the program costs, which no card's
-//! ring has. And on one core, where nothing waits.
+//! the targets are of this, and what a program that only reads the source gets of it is what the way
+//! from the other core's cache leaves to any filter. Overrun, as a flood is; then the ends get into
+//! each other's way over the pool of pages (see `sender`), too. And on one core, where nothing waits.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -2,11 +2,13 @@
 //!
 //! Frames come from a pool of pages and go back to it from wherever they end. A sender that is
 //! faster than the other end fills the wire; what does not fit goes back from the core that sends,
-//! beside what comes back from the one that receives, and both spend their time waiting for the
-//! lock of that pool (under a hypervisor asleep, each to be woken by the other). Then the figure is
-//! the lock's. So the rate is raised from a low one until more than a few frames in a hundred are
-//! lost: what arrives just below is what the other end takes. RFC 2544 (26.1) looks for a throughput
-//! that way, though it lets nothing be lost; here the cores do other things, too.
+//! beside what comes back from the one that receives, and both wait for the lock of that pool. So
+//! the rate is raised from a low one until more than a few frames in a hundred are lost: what
+//! arrives just below is what the other end takes. RFC 2544 (26.1) looks for a throughput that way,
+//! though it lets nothing be lost; here the cores do other things, too.
+//!
+//! Rates are per time of sending. Between two calls to the kernel both cores stand still for some
+//! ten milliseconds, while one pool is put away and another one made.
 
 use std::time::Duration;
 
