@@ -34,12 +34,13 @@ const MOST_TURNS: u32 = 100_000;
 /// from then on.
 const LONG: f64 = 1.2;
 const SHORT: f64 = 1.04;
-/// So often more may be lost than a core loses that does something else for a moment.
+/// The climb ends when so many steps have lost more than `WHOLE` allows: one may be a core that did
+/// something else for a moment.
 const MISSES: u32 = 3;
 const STEPS: u32 = 16;
 /// How many steps take as long as a measurement.
 const STEPS_A_ROUND: u32 = 10;
-/// Of what was sent.
+/// Share of what was sent that must arrive.
 const WHOLE: f64 = 0.97;
 
 /// Sends one frame over and over, from core 0.
@@ -130,8 +131,8 @@ impl Sender {
         })
     }
 
-    /// What arrives at the highest rate at which almost nothing is lost: a climb, then once in full
-    /// length.
+    /// What arrives at the highest rate at which almost nothing is lost, or without waiting where no
+    /// such rate brings more: a climb, then once in full length.
     pub(super) fn best(
         &self,
         from: &Namespace,
